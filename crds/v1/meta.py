@@ -1,0 +1,255 @@
+"""What every object of ours has in common: group, keys, metadata, and the way it is parsed.
+
+Called wherever a plain dict from the API server becomes a type (`parse`) or goes back (`to_dict`).
+The models are frozen, spelled in camelCase on the wire, and refuse unknown keys, so that a misspelt
+field is an error with a path and not a setting that is silently ignored. Metadata and status are
+lenient: they are written by others (or by an older version of us) and are never a reason to stop.
+
+Labels, annotations and the finalizer have one spelling each, here.
+
+This module does not know any particular kind, and does not judge values: see `validation`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    Strict,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+
+GROUP = "analytics.xtrinode.io"
+VERSION = "v1"
+API_VERSION = f"{GROUP}/{VERSION}"
+XTRINODE_KIND = "XTrinode"
+CATALOG_KIND = "XTrinodeCatalog"
+
+_PREFIX = "xtrinode.analytics.xtrinode.io"
+
+FINALIZER = f"{_PREFIX}/finalizer"
+
+# Commands: a person, the lifecycle API or the idle clock asks by annotation, the controller turns the
+# request into `spec.suspended` and removes it. The value is "true"; `-at` holds an RFC 3339 time.
+RESUME_REQUESTED = f"{_PREFIX}/resume-requested"
+RESUME_REQUESTED_AT = f"{_PREFIX}/resume-requested-at"
+SUSPEND_REQUESTED = f"{_PREFIX}/suspend-requested"
+SUSPEND_REQUESTED_AT = f"{_PREFIX}/suspend-requested-at"
+AUTO_SUSPEND_REQUESTED = f"{_PREFIX}/auto-suspend-requested"
+AUTO_SUSPEND_REQUESTED_AT = f"{_PREFIX}/auto-suspend-requested-at"
+WAKE_MIN_WORKERS = f"{_PREFIX}/wake-min-workers"
+WAKE_TTL = f"{_PREFIX}/wake-ttl"
+
+# Break-glass: the two annotations that let a breaking edit through. The reason is not optional.
+ALLOW_BREAKING_UPDATE = f"{_PREFIX}/allow-breaking-spec-update"
+BREAKING_UPDATE_REASON = f"{_PREFIX}/breaking-spec-update-reason"
+
+# Finalizer's drain, so that a restarted controller goes on where the last one stopped.
+DRAIN_STARTED_AT = f"{_PREFIX}/drain-started-at"
+DRAIN_COMPLETED_AT = f"{_PREFIX}/drain-completed-at"
+DRAIN_RESULT = f"{_PREFIX}/drain-result"
+
+# On pod templates: what the pod was made from. A change of one of these is what restarts a pod.
+COORDINATOR_ROLLOUT_HASH = "trino.io/rollout-hash-coordinator"
+WORKER_ROLLOUT_HASH = "trino.io/rollout-hash-worker"
+REVISION = "xtrinode.io/revision"
+CATALOG_HASH = f"{_PREFIX}/catalog-hash"
+
+MANAGED_LABEL = f"{_PREFIX}/managed"
+RUNTIME_LABEL = f"{_PREFIX}/runtime"
+GUARDRAIL_SCOPE_LABEL = f"{_PREFIX}/guardrail-scope"
+ROUTES_LABEL = "xtrinode.io/routes"
+CATALOG_LABEL = "xtrinode-catalog"
+CATALOG_GENERATED_LABEL = "xtrinode-catalog-generated"
+NETWORK_POLICY_LABEL = "trino.io/network-policy-protection"
+
+NAME_LABEL = "app.kubernetes.io/name"
+INSTANCE_LABEL = "app.kubernetes.io/instance"
+VERSION_LABEL = "app.kubernetes.io/version"
+COMPONENT_LABEL = "app.kubernetes.io/component"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "xtrinode"
+
+ErrorKind = Literal["Required", "Invalid", "Forbidden", "NotSupported", "Duplicate", "TooLong"]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One complaint about one field, in the terms that the API server uses.
+
+    `value` is what was found there; it is shown to the user, so the value of a secret never goes in.
+    """
+
+    path: str
+    message: str
+    kind: ErrorKind = "Invalid"
+    value: Any = None
+
+    def __str__(self) -> str:
+        if self.kind == "Required":
+            return f"{self.path}: Required value: {self.message}"
+        if self.kind == "Forbidden":
+            return f"{self.path}: Forbidden: {self.message}"
+        words = {
+            "Invalid": "Invalid value",
+            "NotSupported": "Unsupported value",
+            "Duplicate": "Duplicate value",
+            "TooLong": "Too long",
+        }
+        shown = "" if self.value is None else f" {self.value!r}"
+        return f"{self.path}: {words[self.kind]}:{shown}: {self.message}"
+
+
+class InvalidObject(Exception):
+    """An object does not have the form of its kind. `errors` names each field that is wrong."""
+
+    def __init__(self, errors: Iterable[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(str(error) for error in self.errors))
+
+
+class Model(BaseModel):
+    """Base of everything that a user writes: frozen, camelCase, strict, unknown keys refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_alias=True,
+        validate_by_name=False,
+        defer_build=True,
+    )
+
+
+class Lenient(Model):
+    """Base of what others write (metadata, status): unknown keys are dropped, not refused."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+_T = TypeVar("_T")
+#: A JSON list. A tuple inside, so that a parsed object cannot be changed by accident.
+Items = Annotated[tuple[_T, ...], Strict(False)]
+
+
+def parse_time(value: str | datetime) -> datetime:
+    """Read an RFC 3339 time; the result always knows its offset."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if not isinstance(value, str):
+        raise ValueError("a time is written like 2026-01-31T12:00:00Z")
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError("a time is written like 2026-01-31T12:00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def format_time(moment: datetime) -> str:
+    """Write a time as Kubernetes does: UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[datetime, BeforeValidator(parse_time), PlainSerializer(format_time)]
+
+
+class ObjectMeta(Lenient):
+    """The parts of Kubernetes metadata that we read."""
+
+    name: str = ""
+    generate_name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    finalizers: Items[str] = ()
+    owner_references: Items[dict[str, Any]] = ()
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`, the one spelling of an object's identity within its kind."""
+        return object_key(self.namespace, self.name)
+
+
+def object_key(namespace: str, name: str) -> str:
+    """`namespace/name`."""
+    return f"{namespace}/{name}"
+
+
+_M = TypeVar("_M", bound=BaseModel)
+
+# pydantic's kind of complaint -> the API server's kind and our words (None: pydantic's own words).
+_KINDS: dict[str, tuple[ErrorKind, str | None]] = {
+    "missing": ("Required", "this field must be set"),
+    "extra_forbidden": ("Invalid", "unknown field; check its spelling and its place"),
+    "literal_error": ("NotSupported", None),
+    "string_too_long": ("TooLong", None),
+    "too_long": ("TooLong", None),
+}
+
+
+def parse(cls: type[_M], obj: Mapping[str, Any]) -> _M:
+    """Turn a plain dict into its type, or raise InvalidObject with the path of every wrong field."""
+    try:
+        return cls.model_validate(obj)
+    except ValidationError as error:
+        found = [_field_error(item) for item in error.errors(include_url=False)]
+        raise InvalidObject(found) from None
+
+
+def _field_error(item: Any) -> FieldError:
+    kind, words = _KINDS.get(item["type"], ("Invalid", None))
+    message = words or item["msg"].removeprefix("Value error, ")
+    value = item["input"]
+    shown = value if isinstance(value, (str, int, float, bool)) and kind != "Required" else None
+    if item["type"] == "extra_forbidden":
+        shown = None
+    return FieldError(field_path(item["loc"]), message, kind, shown)
+
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+
+
+def field_path(location: Sequence[str | int]) -> str:
+    """Spell a location as Kubernetes does: `spec.a[0].b` and `spec.labels[a.b/c]`."""
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif _PLAIN.match(part):
+            path += f".{part}" if path else part
+        else:
+            path += f"[{part}]"
+    return path or "object"
+
+
+def to_dict(model: BaseModel) -> dict[str, Any]:
+    """The wire form of a model: camelCase, without what was never set."""
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+
+
+def owner_reference(kind: str, meta: ObjectMeta) -> dict[str, Any]:
+    """The reference that makes an object ours: it goes when its owner goes."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": kind,
+        "name": meta.name,
+        "uid": meta.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
