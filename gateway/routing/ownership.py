@@ -1,0 +1,107 @@
+"""Which coordinator made a query: stickiness without a store.
+
+A Trino query id ends in five characters that its coordinator process drew when it started, so one entry per
+coordinator process answers for all its queries, on every replica, after every restart of the gateway. Entries are
+learnt from probes of /v1/info and from first responses. A coordinator that is gone leaves a tombstone, so that
+its queries get a clear answer instead of another coordinator's 404.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import Enum
+
+from gateway.routing.model import Target
+
+SUFFIX_LENGTH = 5
+
+
+class Absent(Enum):
+    """Why a suffix has no target."""
+
+    UNKNOWN = "unknown"  # never seen here: ask the candidates
+    GONE = "gone"  # its process has ended, and its queries with it
+    NOT_FOUND = "not found"  # asked a moment ago, and nobody owned up
+
+
+class Owners:
+    """Suffix to target, with tombstones and a short memory of fruitless searches.
+
+    `tombstones` bounds how many ended processes are remembered; `retry_after` is how long, in seconds, a fruitless
+    search is not repeated.
+    """
+
+    __slots__ = ("_by_query", "_by_suffix", "_gone", "_missed", "_retry_after", "_tombstones")
+
+    def __init__(self, tombstones: int = 4096, retry_after: float = 2.0) -> None:
+        self._by_suffix: dict[bytes, Target] = {}
+        self._by_query: OrderedDict[bytes, Target] = OrderedDict()
+        self._gone: OrderedDict[bytes, None] = OrderedDict()
+        self._missed: OrderedDict[bytes, float] = OrderedDict()
+        self._tombstones = tombstones
+        self._retry_after = retry_after
+
+    def find(self, query_id: bytes, now: float) -> Target | Absent:
+        """The target that made `query_id`, or why there is none."""
+        if self._by_query:
+            target = self._by_query.get(query_id)
+            if target is not None:
+                return target
+        suffix = query_id[-SUFFIX_LENGTH:]
+        target = self._by_suffix.get(suffix)
+        if target is not None:
+            return Absent.GONE if target.retired else target
+        if suffix in self._gone:
+            return Absent.GONE
+        missed = self._missed.get(suffix)
+        if missed is not None and now - missed < self._retry_after:
+            return Absent.NOT_FOUND
+        return Absent.UNKNOWN
+
+    def identify(self, target: Target, coordinator_id: bytes) -> None:
+        """`target` runs the process `coordinator_id`; what ran there before has ended."""
+        before = target.coordinator_id
+        if before == coordinator_id and self._by_suffix.get(coordinator_id) is target:
+            return
+        if before is not None and before != coordinator_id:
+            self._bury(before, target)
+        target.coordinator_id = coordinator_id
+        self._gone.pop(coordinator_id, None)
+        self._missed.pop(coordinator_id, None)
+        self._by_suffix[coordinator_id] = target
+
+    def learn(self, query_id: bytes, target: Target) -> None:
+        """`target` answered a statement with `query_id`."""
+        suffix = query_id[-SUFFIX_LENGTH:]
+        owner = self._by_suffix.get(suffix)
+        if owner is target:
+            return
+        if owner is None or owner.retired:
+            self.identify(target, suffix)
+            return
+        # Two living processes drew the same five characters (1 in 33 million): remember the queries one by one.
+        self._by_query[query_id] = target
+        while len(self._by_query) > self._tombstones:
+            self._by_query.popitem(last=False)
+
+    def missed(self, query_id: bytes, now: float) -> None:
+        """A search among the candidates found no owner of `query_id`."""
+        self._missed[query_id[-SUFFIX_LENGTH:]] = now
+        while len(self._missed) > self._tombstones:
+            self._missed.popitem(last=False)
+
+    def retire(self, target: Target) -> None:
+        """`target`'s address is gone, and the process behind it."""
+        target.retired = True
+        if target.coordinator_id is not None:
+            self._bury(target.coordinator_id, target)
+        for query_id in [query_id for query_id, owner in self._by_query.items() if owner is target]:
+            del self._by_query[query_id]
+
+    def _bury(self, suffix: bytes, target: Target) -> None:
+        if self._by_suffix.get(suffix) is not target:
+            return  # somebody else answers to it by now
+        del self._by_suffix[suffix]
+        self._gone[suffix] = None
+        while len(self._gone) > self._tombstones:
+            self._gone.popitem(last=False)
