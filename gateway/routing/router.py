@@ -158,6 +158,8 @@ class Router:
         kept: set[int] = set()
         for route in self.table.routes:
             for backend in route.backends:
+                if backend.key in targets:
+                    continue  # the same runtime through another route: the same targets
                 known = {(target.ip, target.port): target for target in self._targets.get(backend.key, ())}
                 built = []
                 for ip, port in self._addresses.get(backend.service, ()):
