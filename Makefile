@@ -49,6 +49,9 @@ test: $(STAMP) ## the whole suite, fast tiers first: unit, contract, wire, clust
 	$(BIN)/pytest -n $(WORKERS) tests/unit tests/contract tests/wire
 	$(BIN)/pytest -n $(WORKERS) tests/cluster tests/clients
 
+controlplane: ## build the real control plane that `make test` then also runs against (needs Go; once, cached)
+	@tools/build-controlplane
+
 manifests: $(STAMP) ## rewrite crds/manifests from the types
 	$(BIN)/python -m crds.openapi
 
