@@ -76,9 +76,7 @@ KIB = 1024
 MIB = 1024**2
 GIB = 1024**3
 
-_DATA_UNITS: dict[str, Fraction] = {
-    unit: 1024**power for power, unit in enumerate(("B", "kB", "MB", "GB", "TB", "PB"))
-}
+_DATA_UNITS: dict[str, Fraction] = {unit: 1024**power for power, unit in enumerate(("B", "kB", "MB", "GB", "TB", "PB"))}
 _DATA_SIZE = re.compile(r"\s*(\d{1,20}(?:\.\d{1,12})?)\s*(B|kB|MB|GB|TB|PB)\s*\Z", re.ASCII)
 
 
@@ -95,9 +93,7 @@ def parse_trino_data_size(text: str) -> int:
     """Read Trino's spelling of a data size. `1GB` is 1024 * 1024 * 1024 bytes; the case counts."""
     match = _DATA_SIZE.match(text)
     if match is None:
-        raise ValueError(
-            "a Trino data size is a number and one of B, kB, MB, GB, TB, PB, spelled so, such as 4GB"
-        )
+        raise ValueError("a Trino data size is a number and one of B, kB, MB, GB, TB, PB, spelled so, such as 4GB")
     return math.floor(Fraction(match[1]) * _DATA_UNITS[match[2]])
 
 
