@@ -1,0 +1,333 @@
+"""The real control plane for tests: etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok nodes.
+
+`binaries()` says where they are (None when they are not: `make controlplane` builds them, KUBEBUILDER_ASSETS wins);
+`ControlPlane` runs them on loopback with their own certificates and a kubeconfig for a cluster administrator, and
+takes every process down again by pid. kwok gives pods a life without containers: they turn Ready at once, or as the
+annotations below say, by the stages in `kwok/stages.yaml`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONTROLLERS = (
+    "garbage-collector-controller,namespace-controller,deployment-controller,replicaset-controller,"
+    "endpointslice-controller,serviceaccount-controller,root-ca-certificate-publisher-controller,disruption-controller,"
+    "serviceaccount-token-controller,resourcequota-controller,node-lifecycle-controller"
+)
+# Annotations on a pod that choose its stage.
+START_DELAY = "kwok.xtrinode.io/start-delay"  # seconds until Ready, e.g. "5s"
+START = "kwok.xtrinode.io/start"  # "crash": the container waits in CrashLoopBackOff and never turns Ready
+
+
+def binaries() -> Path | None:
+    """The directory that holds the control plane's binaries, None when there is none."""
+    found = subprocess.run(
+        [str(REPOSITORY / "tools" / "build-controlplane"), "--where"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    directory = Path(found) if found else None
+    return directory if directory and (directory / "kube-apiserver").exists() else None
+
+
+def why_absent() -> str:
+    """What to tell whoever runs the tests without the binaries."""
+    return "the real control plane is not built: `make controlplane` (needs Go) or set KUBEBUILDER_ASSETS"
+
+
+def free_ports(count: int) -> list[int]:
+    """Distinct loopback ports that were free a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+class _Authority:
+    """A certificate authority that lives as long as one control plane."""
+
+    def __init__(self, name: str) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.certificate = (
+            self._builder(self._name, self._key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    def issue(
+        self, common_name: str, *, organization: str | None = None, addresses: tuple[str, ...] = ()
+    ) -> tuple[bytes, bytes]:
+        """A certificate and key in PEM: for a server when it has addresses, for a client otherwise."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
+        if organization:
+            attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+        usage = ExtendedKeyUsageOID.SERVER_AUTH if addresses else ExtendedKeyUsageOID.CLIENT_AUTH
+        builder = self._builder(x509.Name(attributes), key.public_key()).add_extension(
+            x509.ExtendedKeyUsage([usage]), critical=False
+        )
+        if addresses:
+            names = [x509.IPAddress(ipaddress.ip_address(a)) if a[0].isdigit() else x509.DNSName(a) for a in addresses]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        return certificate.public_bytes(serialization.Encoding.PEM), _pem(key)
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=2))
+        )
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+
+
+class ControlPlane:
+    """One control plane; a context manager. `nodes` kwok nodes of 64 CPUs and 512 GiB each."""
+
+    def __init__(self, directory: Path, *, nodes: int = 3, workloads: bool = True) -> None:
+        self._bin = directory
+        self._nodes = nodes
+        self._workloads = workloads
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: dict[str, list[str]] = {}
+        self.directory = Path(tempfile.mkdtemp(prefix="xtrinode-control-plane-"))
+        self.kubeconfig = self.directory / "kubeconfig"
+        self.ready_after = 0.0  # seconds from start to a ready API server
+
+    def __enter__(self) -> ControlPlane:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        for name in reversed(list(self._processes)):
+            self.kill(name, signal.SIGTERM if name != "kube-apiserver" else signal.SIGKILL)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """End one process of the control plane, and wait for it."""
+        process = self._processes.pop(name, None)
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def start(self, name: str) -> None:
+        """Start a process again that was killed; returns when the API server is ready."""
+        self._spawn(name, self._commands[name])
+        if name == "kube-apiserver":
+            self._wait(f"https://127.0.0.1:{self.port}/readyz", name)
+
+    def pause(self, name: str) -> None:
+        """Stop a process from answering, without closing its connections: a stalled network."""
+        self._processes[name].send_signal(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        self._processes[name].send_signal(signal.SIGCONT)
+
+    def compact(self) -> None:
+        """Compact etcd at its newest revision: older watches then end with 410 Gone."""
+        import base64
+        import json
+
+        def call(path: str, body: dict[str, object]) -> dict[str, object]:
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{self.etcd_port}{path}", json.dumps(body).encode(), method="POST"
+            )
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return json.load(response)
+
+        header = call("/v3/kv/range", {"key": base64.b64encode(b"/registry").decode(), "count_only": True})["header"]
+        call("/v3/kv/compaction", {"revision": header["revision"], "physical": True})  # type: ignore[index]
+
+    # -- start ----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        began = time.monotonic()
+        self.etcd_port, etcd_peer, self.port, manager_port, scheduler_port, kwok_port = free_ports(6)
+        authority = _Authority("xtrinode-test-ca")
+        files = self._write_certificates(authority)
+        etcd = f"http://127.0.0.1:{self.etcd_port}"
+        peer = f"http://127.0.0.1:{etcd_peer}"
+        self._spawn(
+            "etcd",
+            ["etcd", f"--data-dir={self.directory / 'etcd'}", f"--listen-client-urls={etcd}"]
+            + [f"--advertise-client-urls={etcd}", f"--listen-peer-urls={peer}", f"--initial-cluster=default={peer}"]
+            + [f"--initial-advertise-peer-urls={peer}", "--unsafe-no-fsync=true", "--log-level=error"],
+        )
+        self._spawn(
+            "kube-apiserver",
+            ["kube-apiserver", f"--etcd-servers={etcd}", "--bind-address=127.0.0.1", f"--secure-port={self.port}"]
+            + [f"--tls-cert-file={files['apiserver.crt']}", f"--tls-private-key-file={files['apiserver.key']}"]
+            + [f"--client-ca-file={files['ca.crt']}", "--authorization-mode=RBAC", "--allow-privileged=true"]
+            + [f"--service-account-issuer=https://127.0.0.1:{self.port}", "--service-cluster-ip-range=10.96.0.0/16"]
+            + [f"--service-account-key-file={files['sa.pub']}", f"--service-account-signing-key-file={files['sa.key']}"]
+            + ["--endpoint-reconciler-type=none", f"--cert-dir={self.directory / 'apiserver'}", "--profiling=false"]
+            + ["--enable-priority-and-fairness=false", "--max-requests-inflight=0", "--shutdown-delay-duration=0s"]
+            + ["--max-mutating-requests-inflight=0", "--advertise-address=10.96.0.1"],
+        )
+        self._wait(f"https://127.0.0.1:{self.port}/readyz", "kube-apiserver")
+        self.ready_after = time.monotonic() - began
+        if not self._workloads:
+            return
+        self._spawn(
+            "kube-controller-manager",
+            ["kube-controller-manager", f"--kubeconfig={self.kubeconfig}", f"--controllers={CONTROLLERS}"]
+            + ["--leader-elect=false", f"--root-ca-file={files['ca.crt']}", "--bind-address=127.0.0.1"]
+            + [f"--service-account-private-key-file={files['sa.key']}", f"--secure-port={manager_port}"]
+            + ["--kube-api-qps=500", "--kube-api-burst=1000", "--concurrent-deployment-syncs=20"]
+            + ["--concurrent-replicaset-syncs=20", "--concurrent-gc-syncs=20", "--concurrent-namespace-syncs=20"],
+        )
+        self._spawn(
+            "kube-scheduler",
+            ["kube-scheduler", f"--kubeconfig={self.kubeconfig}", "--leader-elect=false", "--bind-address=127.0.0.1"]
+            + [f"--secure-port={scheduler_port}", "--kube-api-qps=500", "--kube-api-burst=1000"],
+        )
+        self._spawn(
+            "kwok",
+            [
+                "kwok",
+                f"--kubeconfig={self.kubeconfig}",
+                "--manage-all-nodes=true",
+                f"--server-address=127.0.0.1:{kwok_port}",
+            ]
+            + [f"--config={Path(__file__).parent / 'kwok' / 'stages.yaml'}", "--node-lease-duration-seconds=40"],
+        )
+        self._create_nodes()
+
+    def _write_certificates(self, authority: _Authority) -> dict[str, Path]:
+        service_account = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        names = ("127.0.0.1", "10.96.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+        server_certificate, server_key = authority.issue("kube-apiserver", addresses=names)
+        admin_certificate, admin_key = authority.issue("kubernetes-admin", organization="system:masters")
+        contents = {
+            "ca.crt": authority.pem,
+            "apiserver.crt": server_certificate,
+            "apiserver.key": server_key,
+            "admin.crt": admin_certificate,
+            "admin.key": admin_key,
+            "sa.key": _pem(service_account),
+            "sa.pub": service_account.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            ),
+        }
+        files: dict[str, Path] = {}
+        for name, content in contents.items():
+            files[name] = self.directory / name
+            files[name].touch(0o600)
+            files[name].write_bytes(content)
+        cluster = {"server": f"https://127.0.0.1:{self.port}", "certificate-authority": str(files["ca.crt"])}
+        user = {"client-certificate": str(files["admin.crt"]), "client-key": str(files["admin.key"])}
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "admin", "user": user}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+        }
+        self.kubeconfig.touch(0o600)
+        self.kubeconfig.write_text(yaml.safe_dump(document))
+        self._context = ssl.create_default_context(cafile=str(files["ca.crt"]))
+        self._context.load_cert_chain(files["admin.crt"], files["admin.key"])
+        return files
+
+    def _spawn(self, name: str, command: list[str]) -> None:
+        self._commands[name] = command
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [str(self._bin / command[0]), *command[1:]],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory)},
+                start_new_session=True,
+            )
+
+    def _wait(self, url: str, name: str, timeout: float = 60.0) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            if (code := self._processes[name].poll()) is not None:
+                raise RuntimeError(f"{name} ended with {code}:\n{self.tail(name)}")
+            try:
+                with urllib.request.urlopen(url, timeout=2, context=self._context):
+                    return
+            except (urllib.error.URLError, OSError) as error:
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"{name} is not ready after {timeout} s: {error}\n{self.tail(name)}") from error
+            time.sleep(0.05)
+
+    def tail(self, name: str, lines: int = 20) -> str:
+        """The end of a process's log."""
+        return "\n".join((self.directory / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
+
+    def _create_nodes(self) -> None:
+        import json
+
+        for number in range(self._nodes):
+            node = {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {"name": f"kwok-{number}", "labels": {"kubernetes.io/hostname": f"kwok-{number}"}},
+                "status": {
+                    "capacity": {"cpu": "4096", "memory": "32Ti", "pods": "20000"},
+                    "allocatable": {"cpu": "4096", "memory": "32Ti", "pods": "20000"},
+                },
+            }
+            request = urllib.request.Request(
+                f"https://127.0.0.1:{self.port}/api/v1/nodes",
+                json.dumps(node).encode(),
+                {"Content-Type": "application/json"},
+            )
+            with urllib.request.urlopen(request, timeout=10, context=self._context):
+                pass
