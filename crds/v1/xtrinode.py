@@ -649,7 +649,7 @@ class XTrinode(Model):
     api_version: Literal["analytics.xtrinode.io/v1"] = Field(
         default="analytics.xtrinode.io/v1", description="analytics.xtrinode.io/v1"
     )
-    kind: Literal["XTrinode"] = Field(default="XTrinode", description="XTrinode")
+    kind: Literal["XTrinode"] = Field(default="XTrinode", description="Always this.")
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     spec: XTrinodeSpec = Field(description="What the runtime shall be.")
     status: XTrinodeStatus = Field(default_factory=XTrinodeStatus, description="What was observed.")
