@@ -16,6 +16,7 @@ from crds.v1.meta import Items, Lenient, Model, ObjectMeta, Time
 from crds.v1.xtrinode import Condition
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
+CatalogName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z]([a-z0-9_-]*[a-z0-9_])?$")]
 RequiredPlain = Annotated[Plain, Field(min_length=1)]
 
 
@@ -158,7 +159,7 @@ class Iceberg(Connector):
     warehouse_uri: Plain | None = Field(
         default=None,
         alias="warehouseURI",
-        description="hive_metastore: `hive.metastore.uri`; rest: `iceberg.rest-catalog.uri`; "
+        description="hive_metastore: `hive.metastore.uri` (thrift:// or http://); rest: `iceberg.rest-catalog.warehouse`; "
         "jdbc: `iceberg.jdbc-catalog.default-warehouse-dir`; nessie: `iceberg.nessie-catalog.default-warehouse-dir`; "
         "glue: `hive.metastore.glue.default-warehouse-dir`.",
     )
@@ -316,9 +317,7 @@ class XTrinodeCatalogSpec(Model):
         description="Labels by which a runtime's catalogSelector finds this catalog, besides metadata.labels. "
         "On the same key these win.",
     )
-    catalog_name: (
-        Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z]([a-z0-9_-]*[a-z0-9_])?$")] | None
-    ) = Field(
+    catalog_name: CatalogName | None = Field(
         default=None,
         description="Name of the catalog in SQL. Default: the object's name without a leading trino-catalog-. "
         "Set it (sales_db) to spare users the quotes that a dash needs.",
