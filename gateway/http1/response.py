@@ -1,0 +1,186 @@
+"""Response heads: status, framing, and the bytes that go on to the client.
+
+Held to the same strictness as requests, because a coordinator (or whoever answers in its place) that can make two
+readers disagree on where a response ends can put words into the next client's mouth.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gateway.http1.lines import (
+    BAD,
+    CHALLENGE,
+    CONNECTION,
+    CONNECTION_KEPT,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    DROPPED,
+    LOCATION,
+    MEMO,
+    STARTED_TRANSACTION,
+    TRANSFER_ENCODING,
+    connection_options,
+    content_length,
+    kind_of,
+    name_of,
+    value_of,
+)
+
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?").fullmatch
+
+_FRAMING: Final = (CONTENT_LENGTH, TRANSFER_ENCODING)
+_STATUS_MEMO_LINES: Final = 256
+_STATUS_MEMO: dict[bytes, int] = {}  # status line -> status * 2 + minor version
+
+
+class ResponseHead:
+    """What a response head means to a proxy. `length` is -1 when there is no Content-Length."""
+
+    __slots__ = (
+        "challenge",
+        "chunked",
+        "close",
+        "encoding",
+        "kept",
+        "length",
+        "location",
+        "minor",
+        "started_transaction",
+        "status",
+    )
+
+    def __init__(self, status: int, minor: int) -> None:
+        self.status = status
+        self.minor = minor
+        self.length = -1
+        self.chunked = False
+        self.close = minor == 0
+        self.encoding: bytes | None = None
+        self.location: bytes | None = None
+        self.started_transaction: bytes | None = None
+        self.challenge: bytes | None = None
+        # Status line and the lines that go on, each with its CRLF, when anything had to be taken out or
+        # rewritten; None when the head may go on as it came.
+        self.kept: bytes | None = None
+
+
+def _status(line: bytes) -> int:
+    found = _STATUS_LINE(line)
+    if found is None:
+        return -1
+    verdict = int(found.group(2)) * 2 + (1 if found.group(1) == b"1" else 0)
+    if len(line) <= 64:
+        if len(_STATUS_MEMO) >= _STATUS_MEMO_LINES:
+            _STATUS_MEMO.clear()
+        _STATUS_MEMO[line] = verdict
+    return verdict
+
+
+def parse_response_head(raw: bytes, max_headers: int) -> ResponseHead | None:
+    """Judge a response head: from the status line up to and with the empty line. None when it is not trusted."""
+    lines = raw.split(b"\r\n")
+    count = len(lines) - 2
+    if count < 1 or count > max_headers + 1:
+        return None
+    first = lines[0]
+    known_status = _STATUS_MEMO.get(first)
+    verdict = _status(first) if known_status is None else known_status
+    if verdict < 0:
+        return None
+    head = ResponseHead(verdict >> 1, verdict & 1)
+    dropped = head.minor == 0  # the version is ours to state
+    connection: list[bytes] | None = None
+    for index in range(1, count):
+        line = lines[index]
+        known = MEMO.get(line)
+        kind = kind_of(line) if known is None else known
+        if kind == 0:
+            continue
+        if kind == CONTENT_LENGTH:
+            if head.length >= 0:
+                return None
+            head.length = content_length(value_of(line))
+            if head.length < 0:
+                return None
+        elif kind == TRANSFER_ENCODING:
+            if head.chunked or value_of(line).lower() != b"chunked":
+                return None
+            head.chunked = True
+        elif kind == CONNECTION:
+            if connection is None:
+                connection = []
+            connection.append(value_of(line))
+            dropped = True
+        elif kind == CONNECTION_KEPT:
+            if head.minor == 0:
+                head.close = False
+        elif kind >= DROPPED:
+            dropped = True
+        elif kind == CONTENT_ENCODING:
+            head.encoding = value_of(line).lower()
+        elif kind == LOCATION:
+            head.location = value_of(line)
+        elif kind == STARTED_TRANSACTION:
+            head.started_transaction = value_of(line)
+        elif kind == CHALLENGE:
+            # Several challenges may come; the one that names a token server is the one of interest.
+            challenge = value_of(line)
+            if head.challenge is None or b"x_token_server" in challenge:
+                head.challenge = challenge
+        elif kind == BAD:
+            return None
+    if head.chunked and (head.length >= 0 or head.minor == 0):
+        return None
+    bodiless = head.status == 204 or head.status < 200
+    if bodiless and (head.chunked or head.length >= 0):
+        dropped = True  # must not be there; some readers would wait for a body
+    if not dropped:
+        return head
+    nominated: frozenset[bytes] = frozenset()
+    if connection is not None:
+        close, keep_alive, nominated = connection_options(connection)
+        head.close = close or (head.minor == 0 and not keep_alive)
+    kept = [b"HTTP/1.1" + first[8:]]
+    for index in range(1, count):
+        line = lines[index]
+        known = MEMO.get(line)
+        kind = kind_of(line) if known is None else known
+        if kind >= CONNECTION_KEPT or (bodiless and kind in _FRAMING):
+            continue
+        if nominated and name_of(line) in nominated:
+            continue
+        kept.append(line)
+    kept.append(b"")
+    head.kept = b"\r\n".join(kept)
+    return head
+
+
+def kept_of(head: ResponseHead, raw: bytes) -> bytes:
+    """The head's lines that go on, each with its CRLF and without the empty line: ready to have lines added."""
+    if head.kept is not None:
+        return head.kept
+    lines = [line for line in raw.split(b"\r\n")[:-2] if name_of_or_none(line) != b"connection"]
+    lines.append(b"")
+    return b"\r\n".join(lines)
+
+
+def replace_header(kept: bytes, name: bytes, value: bytes | None) -> bytes:
+    """`kept` with every line called `name` (lower case) replaced by one of `value`, or removed for None."""
+    lines = kept.split(b"\r\n")[:-1]
+    result = [lines[0]]
+    for line in lines[1:]:
+        if name_of_or_none(line) != name:
+            result.append(line)
+        elif value is not None:
+            result.append(line[: len(name)] + b": " + value)
+            value = None
+    result.append(b"")
+    return b"\r\n".join(result)
+
+
+def name_of_or_none(line: bytes) -> bytes | None:
+    """The lower-cased name of a header line; None for a status line or no header at all."""
+    colon = line.find(b":")
+    return None if colon <= 0 or b" " in line[:colon] else line[:colon].lower()
