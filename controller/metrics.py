@@ -1,0 +1,193 @@
+"""What the controller counts, under the names that controller-runtime made common, and the page that shows it.
+
+The queue and the manager call the methods here; inner parts know nothing of Prometheus. What describes a
+runtime (phase, conditions, workers) is read from the informer's cache at scrape time instead of being kept
+in gauges, so the series of a deleted runtime end with it.
+
+Names that follow controller-runtime and client-go: `controller_runtime_*`, `workqueue_*`,
+`leader_election_master_status`. Names of our own start with `xtrinode_`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from crds.v1.lifecycle import Phase
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_QUEUE_BUCKETS = (1e-4, 1e-3, 1e-2, 0.1, 0.5, 1, 5, 10, 30, 60, 300)
+_RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_DRAIN_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600)
+
+
+class QueueMetrics:
+    """One queue's numbers; the queue calls these as its listener."""
+
+    def __init__(self, metrics: Metrics, name: str) -> None:
+        self._depth = metrics.queue_depth.labels(name)
+        self._adds = metrics.queue_adds.labels(name)
+        self._waited = metrics.queue_waited.labels(name)
+        self._worked = metrics.queue_worked.labels(name)
+        self._retries = metrics.queue_retries.labels(name)
+
+    def added(self, depth: int) -> None:
+        self._adds.inc()
+        self._depth.set(depth)
+
+    def started(self, depth: int, waited: float) -> None:
+        self._depth.set(depth)
+        self._waited.observe(waited)
+
+    def finished(self, depth: int, worked: float) -> None:
+        self._depth.set(depth)
+        self._worked.observe(worked)
+
+    def retried(self) -> None:
+        self._retries.inc()
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """An informer as the metrics see it: name, how many objects it holds."""
+
+    resource: str
+    count: Callable[[], int]
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        by_name = ["name"]
+        self.queue_depth = Gauge("workqueue_depth", "Keys that wait", by_name, registry=registry)
+        self.queue_adds = Counter("workqueue_adds", "Keys added", by_name, registry=registry)
+        self.queue_retries = Counter("workqueue_retries", "Keys added after a failure", by_name, registry=registry)
+        self.queue_waited = Histogram(
+            "workqueue_queue_duration_seconds",
+            "Time from added to handed out",
+            by_name,
+            buckets=_QUEUE_BUCKETS,
+            registry=registry,
+        )
+        self.queue_worked = Histogram(
+            "workqueue_work_duration_seconds",
+            "Time from handed out to done",
+            by_name,
+            buckets=_QUEUE_BUCKETS,
+            registry=registry,
+        )
+        self.queue_longest = Gauge(
+            "workqueue_longest_running_processor_seconds",
+            "Age of the oldest key in work",
+            by_name,
+            registry=registry,
+        )
+        by_controller = ["controller"]
+        self.reconciles = Counter(
+            "controller_runtime_reconcile",
+            "Reconciles by result: success, error, requeue_after",
+            ["controller", "result"],
+            registry=registry,
+        )
+        self.reconcile_errors = Counter(
+            "controller_runtime_reconcile_errors", "Reconciles that failed", by_controller, registry=registry
+        )
+        self.reconcile_seconds = Histogram(
+            "controller_runtime_reconcile_time_seconds",
+            "Duration of a reconcile",
+            by_controller,
+            buckets=_RECONCILE_BUCKETS,
+            registry=registry,
+        )
+        self.workers = Gauge(
+            "controller_runtime_max_concurrent_reconciles",
+            "Reconciles that may run at the same time",
+            by_controller,
+            registry=registry,
+        )
+        self.active = Gauge(
+            "controller_runtime_active_workers", "Reconciles that run now", by_controller, registry=registry
+        )
+        self.leader = Gauge("leader_election_master_status", "1 while this copy leads", by_name, registry=registry)
+        self.writes = Counter(
+            "xtrinode_controller_writes",
+            "Writes to the API server, by verb and kind",
+            ["verb", "kind"],
+            registry=registry,
+        )
+        self.loop_lag = Gauge(
+            "xtrinode_controller_loop_lag_seconds",
+            "How late the event loop's heartbeat was, last measured",
+            registry=registry,
+        )
+        self.routes = Gauge("xtrinode_controller_routes", "Backends in the published routes", registry=registry)
+        self.route_writes = Counter(
+            "xtrinode_controller_route_writes", "Times the routes were written", registry=registry
+        )
+        self.route_conflicts = Gauge(
+            "xtrinode_controller_route_conflicts",
+            "Claims of a hostname, header or default route that lost to an older one",
+            registry=registry,
+        )
+        self.suspended = Counter(
+            "xtrinode_suspended", "Runtimes that finished suspending", ["namespace"], registry=registry
+        )
+        self.resumed = Counter(
+            "xtrinode_resumed", "Runtimes that became ready after a sleep", ["namespace"], registry=registry
+        )
+        self.drain_seconds = Histogram(
+            "xtrinode_drain_duration_seconds",
+            "Time from paused route to no live query, by outcome",
+            ["outcome"],
+            buckets=_DRAIN_BUCKETS,
+            registry=registry,
+        )
+
+    def queue(self, name: str, longest_running: Callable[[], float]) -> QueueMetrics:
+        self.queue_longest.labels(name).set_function(longest_running)
+        return QueueMetrics(self, name)
+
+    def describe(self, runtimes: Callable[[], Iterable[Mapping[str, Any]]], watched: Iterable[Watched]) -> None:
+        """Adds the series that are read from the caches when scraped."""
+        self.registry.register(_Runtimes(runtimes, tuple(watched)))
+
+    def page(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+class _Runtimes(Collector):
+    def __init__(self, runtimes: Callable[[], Iterable[Mapping[str, Any]]], watched: tuple[Watched, ...]) -> None:
+        self._runtimes = runtimes
+        self._watched = watched
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        return iter(())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        labels = ["namespace", "name"]
+        state = GaugeMetricFamily("xtrinode_state", "1 for the phase a runtime is in", labels=[*labels, "phase"])
+        condition = GaugeMetricFamily(
+            "xtrinode_condition", "1 when True, 0 when False, -1 when Unknown", labels=[*labels, "type"]
+        )
+        workers = GaugeMetricFamily("xtrinode_workers_current", "Ready workers", labels=labels)
+        for runtime in self._runtimes():
+            meta, status = runtime.get("metadata", {}), runtime.get("status") or {}
+            key = [str(meta.get("namespace", "")), str(meta.get("name", ""))]
+            for phase in Phase:
+                state.add_metric([*key, phase.value], float(status.get("phase") == phase.value))
+            for entry in status.get("conditions") or ():
+                value = {"True": 1.0, "False": 0.0}.get(str(entry.get("status")), -1.0)
+                condition.add_metric([*key, str(entry.get("type", ""))], value)
+            workers.add_metric(key, float(status.get("workers") or 0))
+        objects = GaugeMetricFamily(
+            "xtrinode_controller_cached_objects", "Objects in an informer's cache", labels=["resource"]
+        )
+        for watch in self._watched:
+            objects.add_metric([watch.resource], float(watch.count()))
+        yield from (state, condition, workers, objects)

@@ -1,0 +1,169 @@
+"""When a runtime may stop: the drain before suspend and delete, the idle clock, and commands by annotation.
+
+Pure decisions on values and `now`, called by the plan. A drain always ends: with no query left, with no
+coordinator left to have one, by the drain policy, or by its timeout. A coordinator that cannot be asked is
+assumed to be busy until then, because queries that nobody may list (access control, lost credentials) are
+still queries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from controller.observed import Observed
+from crds.v1 import meta
+from crds.v1.xtrinode import XTrinode
+
+#: How many live queries a message names.
+_NAMED = 3
+
+
+class Verdict(StrEnum):
+    WAIT = "wait"
+    """Queries live, or may."""
+    EMPTY = "empty"
+    """Nothing would be lost: stop."""
+    CANCEL = "cancel"
+    """End the live queries and stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """What to do about the queries of a runtime that shall stop. `outcome` is for metrics and events."""
+
+    verdict: Verdict
+    message: str
+    outcome: str = ""
+    live: tuple[str, ...] = ()
+
+
+def decide_drain(observed: Observed, *, started: datetime, now: datetime, timeout: timedelta, cancel: bool) -> Drain:
+    """`started`: when the route was asked to pause. `cancel`: the policy ends queries at once."""
+    if not observed.coordinator_up and not any(pod.ready for pod in observed.pods):
+        return Drain(Verdict.EMPTY, "no coordinator runs, so no query does", "no_coordinator")
+    overdue = now >= started + timeout
+    if not observed.route_settled and not overdue:
+        return Drain(Verdict.WAIT, "waiting until the gateways no longer send queries here")
+    activity = observed.activity
+    if activity is None:
+        verdict = Verdict.EMPTY if overdue else Verdict.WAIT
+        return Drain(verdict, "the coordinator has not been asked for its queries yet", "timeout")
+    left = _span(started + timeout - now)
+    if activity.error:
+        if overdue:
+            return Drain(
+                Verdict.EMPTY,
+                f"stopped after spec.drainTimeout although live queries could not be counted: {activity.error}",
+                "timeout",
+            )
+        return Drain(Verdict.WAIT, f"cannot count live queries, will stop anyway in {left}: {activity.error}")
+    if not activity.live:
+        return Drain(Verdict.EMPTY, "no query is live", "drained")
+    count = len(activity.live)
+    named = ", ".join(activity.live[:_NAMED]) + (", ..." if count > _NAMED else "")
+    queries = f"{count} live {'query' if count == 1 else 'queries'} ({named})"
+    if cancel:
+        return Drain(Verdict.CANCEL, f"cancelling {queries}: spec.drainPolicy is Cancel", "cancelled", activity.live)
+    if overdue:
+        return Drain(Verdict.CANCEL, f"cancelling {queries}: spec.drainTimeout has passed", "timeout", activity.live)
+    return Drain(
+        Verdict.WAIT,
+        f"waiting for {queries}, at most {left}; set spec.drainPolicy to Cancel to stop them now",
+        live=activity.live,
+    )
+
+
+def _span(span: timedelta) -> str:
+    seconds = max(0, round(span.total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{round(seconds / 60)} min" if seconds < 7200 else f"{round(seconds / 3600)} h"
+
+
+@dataclass(frozen=True, slots=True)
+class Idleness:
+    """How long a runtime has been without a query. `due`: it has been for long enough. `check_after` is in
+    seconds: when asking again may give another answer, None when never."""
+
+    since: datetime
+    due: bool
+    check_after: float | None
+
+
+def idle_since(observed: Observed, *, known: datetime | None) -> datetime | None:
+    """The newest moment at which something used the runtime, as far as anybody knows. A coordinator that has
+    just started counts as used: the time asleep is not idle time."""
+    moments = [
+        known,
+        observed.last_active,
+        observed.activity.newest if observed.activity else None,
+        *(pod.started for pod in observed.pods if pod.role == "coordinator" and not pod.terminating),
+    ]
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def decide_idle(since: datetime, *, after: timedelta, now: datetime, asked: bool) -> Idleness:
+    """`after` zero means never. `asked`: the coordinator answered just now; without its answer nothing is due."""
+    if after <= timedelta():
+        return Idleness(since, due=False, check_after=None)
+    left = (since + after - now).total_seconds()
+    if left > 0:
+        return Idleness(since, due=False, check_after=left)
+    return Idleness(since, due=asked, check_after=None if asked else 0.0)
+
+
+class Command(StrEnum):
+    RESUME = "resume"
+    SUSPEND = "suspend"
+    AUTO_SUSPEND = "auto-suspend"
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What the command annotations of a runtime come to: the winner, and the annotations to remove."""
+
+    command: Command | None
+    consumed: tuple[str, ...]
+
+    @property
+    def suspended(self) -> bool | None:
+        """The spec.suspended that the winner asks for."""
+        return None if self.command is None else self.command is not Command.RESUME
+
+
+_KEYS = {
+    Command.RESUME: (meta.RESUME_REQUESTED, meta.RESUME_REQUESTED_AT),
+    Command.SUSPEND: (meta.SUSPEND_REQUESTED, meta.SUSPEND_REQUESTED_AT),
+    Command.AUTO_SUSPEND: (meta.AUTO_SUSPEND_REQUESTED, meta.AUTO_SUSPEND_REQUESTED_AT),
+}
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def take_commands(x: XTrinode) -> Intake:
+    """A person's command beats the idle clock's; of resume and suspend the later wins, and suspend when nobody
+    can tell. Losers are consumed too, or they would come back."""
+    annotations = x.metadata.annotations
+    asked = [command for command, (key, _) in _KEYS.items() if annotations.get(key) == "true"]
+    if not asked:
+        return Intake(None, ())
+    consumed = [key for command in asked for key in _KEYS[command] if key in annotations]
+    if Command.RESUME in asked and Command.SUSPEND in asked:
+        resume, suspend = (_time(annotations.get(_KEYS[c][1])) for c in (Command.RESUME, Command.SUSPEND))
+        winner = Command.RESUME if resume > suspend else Command.SUSPEND
+    elif Command.RESUME in asked:
+        winner = Command.RESUME
+    else:
+        winner = Command.SUSPEND if Command.SUSPEND in asked else Command.AUTO_SUSPEND
+    if winner is not Command.RESUME:
+        # What a lost resume wanted to wake with has no meaning any more.
+        consumed += [key for key in (meta.WAKE_MIN_WORKERS, meta.WAKE_TTL) if key in annotations]
+    return Intake(winner, tuple(consumed))
+
+
+def _time(text: str | None) -> datetime:
+    try:
+        return meta.parse_time(text) if text else _NEVER
+    except ValueError:
+        return _NEVER
