@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from crds.client.errors import TooManyRequests as TooManyRequests
     from crds.client.errors import Unauthorized as Unauthorized
     from crds.client.errors import Unavailable as Unavailable
+    from crds.client.informer import Informer as Informer
     from crds.client.resources import Resource as Resource
     from crds.client.resources import resource_for as resource_for
     from crds.client.retry import RateLimit as RateLimit
@@ -54,6 +55,7 @@ _HOMES = {
         "Unauthorized",
         "Unavailable",
     ),
+    "informer": ("Informer",),
     "resources": ("Resource", "resource_for"),
     "retry": ("RateLimit", "RetryPolicy"),
     "transport": ("KubeClient", "ObjectList"),

@@ -29,8 +29,10 @@ class ApiError(KubeError):
     """The API server refused or failed, or could not be reached (`status` is 0 then).
 
     `target` says what was asked of which object ("get configmaps team-a/x"); `retry_after` is in seconds,
-    None when the server named no time.
+    None when the server named no time; `in_stream` marks what a watch was told after it had opened.
     """
+
+    in_stream: bool = False
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ Errors: `crds.client.errors`. What is retried: `crds.client.retry`.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal
@@ -370,13 +370,15 @@ class KubeClient:
         metadata_only: bool = False,
         timeout_seconds: float | None = None,
         inactivity: float = INACTIVITY,
+        on_open: Callable[[], None] | None = None,
         dice: Callable[[], float] = random.random,
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """One watch connection's events, bookmarks among them; it ends when the server ends it.
 
         Raises `Gone` when the version is too old (by status or in the stream), `Unavailable` when the
         connection breaks or stays silent for `inactivity` seconds, `Malformed` for bytes that are no event.
-        Only the informer should need it; it never reconnects.
+        `on_open` is called when the server has accepted. Iterate inside `contextlib.aclosing`; it never
+        reconnects, so most callers want an informer.
         """
         low, high = WATCH_SECONDS
         seconds = timeout_seconds if timeout_seconds is not None else low + (high - low) * dice()
@@ -397,6 +399,8 @@ class KubeClient:
         )
         decoder = WatchDecoder(target=call.target)
         async with self._session.stream(call, inactivity=inactivity) as chunks:
+            if on_open is not None:
+                on_open()
             async for chunk in chunks:
                 for event in decoder.feed(chunk):
                     yield event
@@ -412,7 +416,7 @@ class KubeClient:
         previous: bool = False,
         timestamps: bool = False,
         inactivity: float = 3600.0,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """A pod's log, in chunks as they arrive (not lines)."""
         params = params_of(
             container=container,

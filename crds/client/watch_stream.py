@@ -69,7 +69,9 @@ class WatchDecoder:
         if not isinstance(obj, dict):
             raise self._malformed("an event has no object")
         if kind == "ERROR":
-            raise error_from_status(obj, target=self._target)
+            told = error_from_status(obj, target=self._target)
+            told.in_stream = True
+            raise told
         if kind not in _TYPES:
             raise self._malformed(f"an event has the unknown type {str(kind)[:40]!r}")
         metadata = obj.get("metadata")
@@ -80,7 +82,9 @@ class WatchDecoder:
         return WatchEvent(kind, obj)
 
     def _malformed(self, message: str) -> Malformed:
-        return Malformed(200, "Malformed", message, target=self._target)
+        error = Malformed(200, "Malformed", message, target=self._target)
+        error.in_stream = True
+        return error
 
 
 def _text(value: object) -> bool:
