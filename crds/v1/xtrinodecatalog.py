@@ -159,7 +159,7 @@ class Iceberg(Connector):
     warehouse_uri: Plain | None = Field(
         default=None,
         alias="warehouseURI",
-        description="hive_metastore: `hive.metastore.uri` (thrift://host:9083); rest: `iceberg.rest-catalog.warehouse`; "
+        description="hive_metastore: `hive.metastore.uri` (thrift:); rest: `iceberg.rest-catalog.warehouse`; "
         "jdbc: `iceberg.jdbc-catalog.default-warehouse-dir`; nessie: `iceberg.nessie-catalog.default-warehouse-dir`; "
         "glue: `hive.metastore.glue.default-warehouse-dir`.",
     )
