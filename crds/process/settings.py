@@ -72,7 +72,7 @@ def count(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def address(text: str) -> str:
+def host_port(text: str) -> str:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65535 or not host.strip("[]"):
         raise ValueError("write HOST:PORT, for example 127.0.0.1:8080; port 0 lets the kernel choose")
@@ -80,7 +80,7 @@ def address(text: str) -> str:
 
 
 def split_address(text: str) -> tuple[str, int]:
-    """Host and port of a value that `address` accepted."""
+    """Host and port of a value that `host_port` accepted."""
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
 

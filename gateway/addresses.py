@@ -1,0 +1,160 @@
+"""From a Service's host name to coordinator addresses: EndpointSlices in the cluster, DNS for everything else.
+
+A Service host is `<service>.<namespace>.svc[.<cluster domain>]`. Its ready endpoints are watched, so a coordinator
+that moves is followed at once, and gateway and coordinator can sit where no cluster DNS reaches. Other hosts, and
+Services while the API has not answered yet, are asked of DNS every few seconds; what was known stays known when
+neither answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any
+
+from crds.client import Informer, KubeClient
+from crds.client.resources import ENDPOINT_SLICES
+from gateway.routing.model import Service
+from gateway.routing.router import Router
+
+_LOG = logging.getLogger(__name__)
+_DNS_INTERVAL = 10.0
+_SERVICE_LABEL = "kubernetes.io/service-name"
+
+Addresses = list[tuple[str, int]]
+
+
+class AddressBook:
+    """Keeps the router's services resolved. `changed` is called after any address changed."""
+
+    def __init__(
+        self, router: Router, client: KubeClient | None, *, cluster_domain: str, changed: Callable[[], None]
+    ) -> None:
+        self._router = router
+        self._domain = cluster_domain
+        self._changed = changed
+        self._known: dict[Service, Addresses] = {}
+        self._wake = asyncio.Event()
+        self._slices = (
+            Informer(client, ENDPOINT_SLICES, indexers={"service": by_service}, on_change=self._on_slice)
+            if client is not None
+            else None
+        )
+
+    async def run(self) -> None:
+        """Follow slices and DNS until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            if self._slices is not None:
+                group.create_task(self._slices.run())
+                group.create_task(self._when_synced(self._slices))
+            group.create_task(self._follow_dns())
+
+    def remember(self, known: dict[str, Addresses]) -> None:
+        """Start from addresses of an earlier life, by "host:port"; fresh answers replace them."""
+        for service in self._router.services():
+            found = known.get(f"{service.host}:{service.port}")
+            if found and service not in self._known:
+                self._set(service, found)
+
+    def snapshot(self) -> dict[str, Addresses]:
+        """What is known now, by "host:port"."""
+        return {f"{service.host}:{service.port}": found for service, found in self._known.items()}
+
+    def follow(self) -> None:
+        """The router's services changed: resolve new ones at once, forget old ones."""
+        wanted = self._router.services()
+        for service in [service for service in self._known if service not in wanted]:
+            del self._known[service]
+        for service in wanted:
+            self._resolve(service)
+        self._wake.set()
+
+    def _resolve(self, service: Service) -> None:
+        """Set the addresses of a Service from the slices; other hosts are left to DNS."""
+        name = service_of(service.host, self._domain)
+        if name is not None and self._slices is not None and self._slices.synced.is_set():
+            self._set(service, ready_addresses(self._slices.by_index("service", name), service.port))
+
+    def _set(self, service: Service, found: Addresses) -> None:
+        if self._known.get(service) == found:
+            return
+        self._known[service] = found
+        self._router.set_addresses(service, found)
+        self._changed()
+
+    def _on_slice(self, event: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        touched = {key for obj in (old, new) if obj is not None for key in by_service(obj)}
+        for service in self._router.services():
+            if service_of(service.host, self._domain) in touched:
+                self._resolve(service)
+
+    async def _when_synced(self, slices: Informer) -> None:
+        await slices.synced.wait()
+        self.follow()
+
+    async def _follow_dns(self) -> None:
+        while True:
+            for service in self._router.services():
+                in_cluster = service_of(service.host, self._domain) is not None
+                if in_cluster and self._slices is not None and self._slices.synced.is_set():
+                    continue
+                found = await _look_up(service)
+                if found:
+                    self._set(service, found)
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), _DNS_INTERVAL)
+            except TimeoutError:
+                continue
+
+
+def service_of(host: str, cluster_domain: str) -> tuple[str, str] | None:
+    """(namespace, service) of a Service's host name, None for any other host."""
+    parts = host.lower().rstrip(".").removesuffix(f".{cluster_domain}").split(".")
+    return (parts[1], parts[0]) if len(parts) == 3 and parts[2] == "svc" else None
+
+
+def by_service(obj: dict[str, Any]) -> Iterable[Hashable]:
+    """Index of EndpointSlices by (namespace, service)."""
+    metadata = obj.get("metadata", {})
+    service = (metadata.get("labels") or {}).get(_SERVICE_LABEL)
+    return [(metadata.get("namespace", ""), service)] if service else []
+
+
+def ready_addresses(slices: Iterable[dict[str, Any]], service_port: int) -> Addresses:
+    """Ready endpoints of a Service's slices, sorted.
+
+    A slice lists target ports, not Service ports: with one port there is no question, with several the one that is
+    named http (or equals the Service's port) is meant.
+    """
+    found: set[tuple[str, int]] = set()
+    for one in slices:
+        port = _target_port(one.get("ports") or [], service_port)
+        if port is None:
+            continue
+        for endpoint in one.get("endpoints") or []:
+            if (endpoint.get("conditions") or {}).get("ready") is not False:
+                found.update((str(address), port) for address in endpoint.get("addresses") or [])
+    return sorted(found)
+
+
+def _target_port(ports: list[dict[str, Any]], service_port: int) -> int | None:
+    numbered = [port for port in ports if isinstance(port.get("port"), int)]
+    if len(numbered) == 1:
+        return int(numbered[0]["port"])
+    for port in numbered:
+        if port.get("name") in ("http", "https") or port["port"] == service_port:
+            return int(port["port"])
+    return None
+
+
+async def _look_up(service: Service) -> Addresses:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(service.host, service.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        _LOG.debug("cannot resolve %s: %s", service.host, error)
+        return []
+    return sorted({(str(sockaddr[0]), int(sockaddr[1])) for *_, sockaddr in found})

@@ -1,0 +1,166 @@
+"""Active health: asks every coordinator for /v1/info, and finds the owner of a query id that nobody knows.
+
+Each target has its own rhythm with jitter, so a dead one delays nobody. What an answer means is decided in
+`gateway.routing.health`; this module only connects, asks and feeds the router.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+
+import aiohttp
+import orjson
+
+from gateway.routing.health import Probe, Reach, after
+from gateway.routing.model import Target
+from gateway.routing.ownership import SUFFIX_LENGTH
+from gateway.routing.router import Router
+
+_LOG = logging.getLogger(__name__)
+_MAX_INFO = 65_536
+_USER = {"X-Trino-User": "xtrinode-gateway"}
+
+
+class Probes:
+    """Probes all targets while it runs. One per worker process."""
+
+    def __init__(self, router: Router, *, interval: float, timeout: float, clock: Callable[[], float]) -> None:
+        self._router = router
+        self._interval = interval
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=timeout)
+        self._clock = clock
+        self._session: aiohttp.ClientSession | None = None
+        self._tasks: dict[int, tuple[Target, asyncio.Task[None]]] = {}
+        self._searches: dict[bytes, asyncio.Task[Target | None]] = {}
+
+    async def __aenter__(self) -> Probes:
+        self._session = aiohttp.ClientSession(
+            timeout=self._timeout,
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=0, force_close=True),
+            headers=_USER,
+            auto_decompress=True,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = [task for _, task in self._tasks.values()] + list(self._searches.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    def follow(self) -> None:
+        """Make the running probes match the router's targets; call after routes or addresses changed."""
+        live = {id(target): target for target in self._router.targets()}
+        for key in [key for key in self._tasks if key not in live]:
+            self._tasks.pop(key)[1].cancel()
+        for key, target in live.items():
+            if key not in self._tasks:
+                self._tasks[key] = (target, asyncio.create_task(self._watch(target)))
+
+    async def find_owner(self, query_id: bytes, candidates: tuple[Target, ...]) -> Target | None:
+        """Ask the candidates who made `query_id`; searches for one suffix share one round of questions."""
+        suffix = query_id[-SUFFIX_LENGTH:]
+        search = self._searches.get(suffix)
+        if search is None:
+            search = asyncio.create_task(self._search(query_id, candidates))
+            self._searches[suffix] = search
+            search.add_done_callback(lambda _: self._searches.pop(suffix, None))
+        return await asyncio.shield(search)
+
+    async def _search(self, query_id: bytes, candidates: tuple[Target, ...]) -> Target | None:
+        suffix = query_id[-SUFFIX_LENGTH:]
+        await asyncio.gather(*(self._probe_once(target) for target in candidates))
+        for target in candidates:
+            if target.coordinator_id == suffix:
+                return target
+        # Coordinators that do not tell their id (before Trino 470) are asked for the query itself.
+        silent = [target for target in candidates if target.coordinator_id is None]
+        answers = await asyncio.gather(*(self._has_query(target, query_id) for target in silent))
+        for target, has in zip(silent, answers, strict=True):
+            if has:
+                self._router.learned(query_id, target)
+                return target
+        self._router.not_found(query_id, self._clock())
+        return None
+
+    async def _watch(self, target: Target) -> None:
+        while True:
+            await self._probe_once(target)
+            await asyncio.sleep(self._interval * (0.8 + 0.4 * random.random()))  # noqa: S311 - spreads probes
+
+    async def _probe_once(self, target: Target) -> None:
+        probe = await self._ask(target)
+        if target.retired:
+            return
+        health, failures = after(target, probe)
+        if health is not target.health:
+            _LOG.info(
+                "coordinator %s at %s:%d is %s%s",
+                target.key,
+                target.ip,
+                target.port,
+                health.name.lower(),
+                f": {probe.detail}" if probe.detail else "",
+            )
+        target.health, target.health_failures, target.health_detail = health, failures, probe.detail
+        target.probed_at = self._clock()
+        if probe.coordinator_id is not None:
+            self._router.identified(target, probe.coordinator_id)
+
+    async def _ask(self, target: Target) -> Probe:
+        try:
+            async with self._open().get(
+                _url(target, "/v1/info"), headers=_host(target), allow_redirects=False
+            ) as reply:
+                body = await reply.content.read(_MAX_INFO)
+                if reply.status != 200:
+                    return Probe(Reach.BROKEN, f"/v1/info answered {reply.status}")
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return Probe(Reach.UNREACHABLE, _short(error))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            return Probe(Reach.BROKEN, _short(error))
+        return read_info(body)
+
+    async def _has_query(self, target: Target, query_id: bytes) -> bool:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+            path = f"/v1/query/{query_id.decode('ascii', 'replace')}"
+            async with self._open().get(_url(target, path), headers=_host(target), allow_redirects=False) as reply:
+                return reply.status == 200
+        return False
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("Probes is used outside of `async with`")
+        return self._session
+
+
+def read_info(body: bytes) -> Probe:
+    """A /v1/info body as a probe's result."""
+    try:
+        info = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return Probe(Reach.BROKEN, "/v1/info is not JSON")
+    if not isinstance(info, dict):
+        return Probe(Reach.BROKEN, "/v1/info is not an object")
+    found = info.get("coordinatorId")
+    coordinator_id = found.encode() if isinstance(found, str) and len(found) == SUFFIX_LENGTH else None
+    return Probe(Reach.ANSWERED, starting=bool(info.get("starting", False)), coordinator_id=coordinator_id)
+
+
+def _url(target: Target, path: str) -> str:
+    host = f"[{target.ip}]" if ":" in target.ip else target.ip
+    return f"{'https' if target.tls else 'http'}://{host}:{target.port}{path}"
+
+
+def _host(target: Target) -> dict[str, str]:
+    return {"Host": target.authority.decode("ascii")}
+
+
+def _short(error: BaseException) -> str:
+    return (str(error) or type(error).__name__)[:200]
