@@ -1,0 +1,52 @@
+"""Which addresses a Service's EndpointSlices mean, and which hosts are Services at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.addresses import by_service, ready_addresses, service_of
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("trino-a.team.svc.cluster.local", ("team", "trino-a")),
+        ("TRINO-A.team.svc.cluster.local.", ("team", "trino-a")),
+        ("trino-a.team.svc", ("team", "trino-a")),
+        ("trino-a.team", None),
+        ("trino.example.com", None),
+        ("10.0.0.1", None),
+    ],
+)
+def test_service_hosts_are_told_from_others(host: str, expected: tuple[str, str] | None) -> None:
+    assert service_of(host, "cluster.local") == expected
+
+
+def slice_of(*endpoints: dict, ports: list[dict] | None = None) -> dict:
+    return {"ports": ports or [{"name": "http", "port": 8080}], "endpoints": list(endpoints)}
+
+
+def test_ready_endpoints_of_all_slices_are_taken_once() -> None:
+    slices = [
+        slice_of({"addresses": ["10.0.0.2"], "conditions": {"ready": True}}),
+        slice_of({"addresses": ["10.0.0.1"]}, {"addresses": ["10.0.0.2"]}),
+    ]
+    assert ready_addresses(slices, 8080) == [("10.0.0.1", 8080), ("10.0.0.2", 8080)]
+
+
+def test_endpoint_that_is_not_ready_is_left_out() -> None:
+    assert ready_addresses([slice_of({"addresses": ["10.0.0.1"], "conditions": {"ready": False}})], 8080) == []
+
+
+def test_of_several_ports_the_http_one_is_meant() -> None:
+    ports = [{"name": "jmx", "port": 9080}, {"name": "http", "port": 8888}]
+    assert ready_addresses([slice_of({"addresses": ["10.0.0.1"]}, ports=ports)], 80) == [("10.0.0.1", 8888)]
+
+
+def test_no_matching_port_is_no_address() -> None:
+    ports = [{"name": "a", "port": 1}, {"name": "b", "port": 2}]
+    assert ready_addresses([slice_of({"addresses": ["10.0.0.1"]}, ports=ports)], 80) == []
+
+
+def test_slice_without_a_service_is_not_indexed() -> None:
+    assert by_service({"metadata": {"namespace": "team"}}) == []
