@@ -27,11 +27,20 @@ if TYPE_CHECKING:
     from crds.client.errors import TooManyRequests as TooManyRequests
     from crds.client.errors import Unauthorized as Unauthorized
     from crds.client.errors import Unavailable as Unavailable
+    from crds.client.events import EventRecorder as EventRecorder
     from crds.client.informer import Informer as Informer
+    from crds.client.leases import Grant as Grant
+    from crds.client.leases import LeaderElector as LeaderElector
+    from crds.client.leases import Timing as Timing
+    from crds.client.leases import release as release
+    from crds.client.leases import try_acquire as try_acquire
     from crds.client.resources import Resource as Resource
     from crds.client.resources import resource_for as resource_for
     from crds.client.retry import RateLimit as RateLimit
     from crds.client.retry import RetryPolicy as RetryPolicy
+    from crds.client.store import by_label as by_label
+    from crds.client.store import by_namespace as by_namespace
+    from crds.client.store import by_owner_uid as by_owner_uid
     from crds.client.transport import KubeClient as KubeClient
     from crds.client.transport import ObjectList as ObjectList
     from crds.client.watch_stream import WatchEvent as WatchEvent
@@ -55,9 +64,12 @@ _HOMES = {
         "Unauthorized",
         "Unavailable",
     ),
+    "events": ("EventRecorder",),
     "informer": ("Informer",),
+    "leases": ("Grant", "LeaderElector", "Timing", "release", "try_acquire"),
     "resources": ("Resource", "resource_for"),
     "retry": ("RateLimit", "RetryPolicy"),
+    "store": ("by_label", "by_namespace", "by_owner_uid"),
     "transport": ("KubeClient", "ObjectList"),
     "watch_stream": ("WatchEvent",),
 }
