@@ -32,7 +32,7 @@ QUEUE = 1000
 
 
 class EventRecorder:
-    """`written` and `dropped` (reports that caused no write) count, for metrics. Use it from the event loop that runs it."""
+    """Use it from the event loop that runs it. `written` and `dropped` (reports that caused no write) are metrics."""
 
     def __init__(
         self,

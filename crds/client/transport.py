@@ -15,8 +15,9 @@ Errors: `crds.client.errors`. What is retried: `crds.client.retry`.
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal
@@ -75,6 +76,7 @@ class KubeClient:
         impersonate: Impersonation | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._credentials = credentials
         self._settings: dict[str, Any] = {
@@ -85,6 +87,7 @@ class KubeClient:
             "impersonate": impersonate,
             "connect_timeout": connect_timeout,
             "read_timeout": read_timeout,
+            "sleep": sleep,
         }
         self._session = Session(
             credentials,
@@ -95,6 +98,7 @@ class KubeClient:
             impersonate=impersonate,
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
+            sleep=sleep,
         )
 
     @classmethod

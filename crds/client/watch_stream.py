@@ -17,7 +17,8 @@ import orjson
 from crds.client.errors import Malformed, error_from_status
 
 ADDED, MODIFIED, DELETED, BOOKMARK = "ADDED", "MODIFIED", "DELETED", "BOOKMARK"
-_TYPES = frozenset({ADDED, MODIFIED, DELETED, BOOKMARK})
+# A tuple, compared by equality: what comes may be unhashable.
+_TYPES = (ADDED, MODIFIED, DELETED, BOOKMARK)
 
 # etcd refuses objects over 1.5 MiB; what is far larger is no event, and must not fill the memory.
 MAX_LINE = 32 * 1024 * 1024
