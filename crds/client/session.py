@@ -187,6 +187,9 @@ class Session:
             # Watches are as many as there are informers and must never wait for one another.
             connector = aiohttp.TCPConnector(limit=0 if watch else 100, keepalive_timeout=KEEP_ALIVE)
             session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            # aiohttp repeats GET, PUT and DELETE once by itself when a connection breaks. A delete that was done may
+            # then be done to a successor; what is repeated is decided by the table in `retry`, and nowhere else.
+            session._retry_connection = False
             if watch:
                 self._watches = session
             else:

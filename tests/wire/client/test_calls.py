@@ -295,6 +295,13 @@ async def test_a_json_patch_that_may_have_been_applied_is_not_sent_again(api: Fa
     assert len(api.requests) == 1
 
 
+async def test_a_delete_that_may_have_been_done_is_not_done_again(api: FakeApi, client: KubeClient) -> None:
+    api.on("DELETE", POD, Answer(reset=True), Answer(json={"kind": "Status"}))
+    with pytest.raises(Unavailable, match="broke"):
+        await client.delete(PODS, "a", "ns")
+    assert len(api.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
