@@ -79,12 +79,13 @@ class Settings:
     max_head_size: int = setting(
         2 << 20, _bytes, "BYTES", "largest request or response head; prepared statements travel in headers"
     )
-    max_connections: int = setting(10_000, count(1, 1_000_000), "N", "client connections per worker; more are refused")
-    idle_timeout: float = duration("75s", "a client connection without a request is closed after this")
+    idle_timeout: float = duration(
+        "6m", "a client connection without a request is closed after this; longer than clients pool theirs"
+    )
     header_timeout: float = duration("10s", "a request head must be complete within this")
     upstream_connect_timeout: float = duration("3s", "a coordinator must accept a connection within this")
     upstream_response_timeout: float = duration(
-        "5m", "a coordinator must begin its response within this; it holds polls for about a second"
+        "2m", "a coordinator must begin its response within this; it holds polls for about a second"
     )
     upstream_idle_timeout: float = duration("20s", "an unused connection to a coordinator is closed after this")
     probe_interval: float = duration("5s", "how often each coordinator is asked for its health")

@@ -16,7 +16,7 @@ import aiohttp
 import orjson
 
 from gateway.routing.health import Probe, Reach, after
-from gateway.routing.model import Target
+from gateway.routing.model import Candidates, Target
 from gateway.routing.ownership import SUFFIX_LENGTH
 from gateway.routing.router import Router
 
@@ -63,12 +63,12 @@ class Probes:
             if key not in self._tasks:
                 self._tasks[key] = (target, asyncio.create_task(self._watch(target)))
 
-    async def find_owner(self, query_id: bytes, candidates: tuple[Target, ...]) -> Target | None:
+    async def find_owner(self, query_id: bytes, candidates: Candidates) -> Target | None:
         """Ask the candidates who made `query_id`; searches for one suffix share one round of questions."""
         suffix = query_id[-SUFFIX_LENGTH:]
         search = self._searches.get(suffix)
         if search is None:
-            search = asyncio.create_task(self._search(query_id, candidates))
+            search = asyncio.create_task(self._search(query_id, candidates.targets))
             self._searches[suffix] = search
             search.add_done_callback(lambda _: self._searches.pop(suffix, None))
         return await asyncio.shield(search)

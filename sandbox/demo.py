@@ -169,7 +169,9 @@ class _Demo:
 def _run_query(port: int, headers: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
     import trino
 
-    connection = trino.dbapi.connect(host="127.0.0.1", port=port, user="demo", http_headers=headers)
+    connection = trino.dbapi.connect(  # type: ignore[no-untyped-call]
+        host="127.0.0.1", port=port, user="demo", http_headers=headers
+    )
     try:
         cursor = connection.cursor()
         cursor.execute(JOIN)
