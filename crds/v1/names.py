@@ -132,6 +132,19 @@ MAX_RUNTIME_NAME = LABEL_LIMIT - max(len(name_of("")) for name_of in _LIMITED)
 #: A catalog's object name is a label's value on its ConfigMap.
 MAX_CATALOG_NAME = LABEL_LIMIT
 
+_NOT_IN_ENV = re.compile(r"[^A-Z0-9]+")
+
+
+def env_name(prefix: str, owner: str, key: str) -> str:
+    """An environment variable for the property `key` of `owner`: readable, stable, and no two alike.
+
+    `a` + `b.c` and `a-b` + `c` read the same once dots and dashes are gone; the hash keeps them apart.
+    """
+    digest = hashlib.sha256(f"{owner}\0{key}".encode()).hexdigest()[:8].upper()
+    plain = _NOT_IN_ENV.sub("_", f"{owner}_{key}".upper()).strip("_")
+    return f"{prefix}_{plain[:128]}_{digest}"
+
+
 DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
 _UNFIT = re.compile(r"[^a-z0-9]+")
 

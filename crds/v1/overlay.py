@@ -9,7 +9,7 @@ Templates (`{{ ... }}`) are refused: there is no Helm here that would evaluate t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -311,11 +311,11 @@ def _unknown(part: BaseModel, path: str) -> Iterator[str]:
     fields = type(part).model_fields
     for name in part.model_fields_set & set(fields):
         value, alias = getattr(part, name), fields[name].alias or name
-        inner: Iterable[tuple[str | None, Any]]
-        inner = value.items() if isinstance(value, dict) else ((None, value),)
-        for key, item in inner:
+        here = f"{path}.{alias}"
+        inner = {f"{here}.{key}": item for key, item in value.items()} if isinstance(value, dict) else {here: value}
+        for where, item in inner.items():
             if isinstance(item, Part):
-                yield from _unknown(item, f"{path}.{alias}" if key is None else f"{path}.{alias}.{key}")
+                yield from _unknown(item, where)
 
 
 _PLACEMENT = "use spec.placement"
