@@ -10,13 +10,13 @@ Templates (`{{ ... }}`) are refused: there is no Helm here that would evaluate t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from crds.v1.fields import ConfigMapMount, SecretMount
-from crds.v1.meta import FieldError, InvalidObject, parse
+from crds.v1.meta import FieldError, InvalidObject, parse, to_dict
 
 PATH = "spec.valuesOverlay"
 
@@ -158,6 +158,18 @@ class Jmx(Part):
     exporter: JmxExporter = Field(default_factory=JmxExporter)
     coordinator: JmxRole = Field(default_factory=JmxRole)
     worker: JmxRole = Field(default_factory=JmxRole)
+
+
+def jmx_of(jmx: Jmx, role: Literal["coordinator", "worker"]) -> Jmx:
+    """The JMX block of one role: the common one with the role's differences."""
+    own = jmx.coordinator if role == "coordinator" else jmx.worker
+    changes = {
+        "enabled": own.enabled,
+        "registry_port": own.registry_port,
+        "server_port": own.server_port,
+        "exporter": parse(JmxExporter, {**to_dict(jmx.exporter), **own.exporter}) if own.exporter else None,
+    }
+    return jmx.model_copy(update={key: value for key, value in changes.items() if value is not None})
 
 
 class ShareProcessNamespace(Part):

@@ -17,7 +17,7 @@ from typing import Literal
 import orjson
 
 from crds.v1 import names, properties
-from crds.v1.overlay import Overlay
+from crds.v1.overlay import Overlay, jmx_of
 from crds.v1.quantity import jvm_heap, parse_duration, trino_data_size
 from crds.v1.runtime_shape import CONFIG_ROOT, Memory
 from crds.v1.xtrinode import AccessControl, ExchangeManager, FaultTolerantExecution, Limits, XTrinodeSpec
@@ -99,7 +99,7 @@ def config(role: RoleName, given: Settings) -> dict[str, str]:
         made["retry-policy"] = given.spec.fault_tolerant_execution.retry_policy
     if given.grace is not None:
         made["shutdown.grace-period"] = f"{int(given.grace.total_seconds())}s"
-    jmx = given.overlay.jmx
+    jmx = jmx_of(given.overlay.jmx, role)
     if jmx.enabled:
         made["jmx.rmiregistry.port"] = str(jmx.registry_port)
         made["jmx.rmiserver.port"] = str(jmx.server_port)
@@ -138,8 +138,9 @@ def jvm(role: RoleName, given: Settings) -> list[str]:
     ]
     if given.image_takes_pinning:
         options += ["-XX:+UnlockDiagnosticVMOptions", "-XX:G1NumCollectionsKeepPinned=10000000"]
-    if given.overlay.jmx.enabled:
-        options.append(f"-Dcom.sun.management.jmxremote.rmi.port={given.overlay.jmx.server_port}")
+    jmx = jmx_of(given.overlay.jmx, role)
+    if jmx.enabled:
+        options.append(f"-Dcom.sun.management.jmxremote.rmi.port={jmx.server_port}")
     # The heap was taken from the last -Xmx already; two of them in the file would only confuse the reader.
     options += [option for option in extra if not option.startswith("-Xmx")]
     return options
