@@ -17,6 +17,7 @@ Instances may be shared between event loops: nothing in them is bound to one.
 
 from __future__ import annotations
 
+import base64
 import copy
 import ipaddress
 import logging
@@ -177,6 +178,8 @@ async def _from_kubeconfig(chosen: kubeconfigs.Context, environ: Mapping[str, st
         "users": [{"name": "u", "user": user}],
     }
     where = f"context {chosen.name!r} of {', '.join(chosen.sources)}"
+    _check_files(where, chosen.cluster, "certificate-authority")
+    _check_files(where, user, "client-certificate", "client-key")
     auth = await _authenticate(document, "", where, plugin)
     identity = Identity(
         server=auth.server.rstrip("/"),
@@ -234,13 +237,21 @@ async def _authenticate(
         # A falsy `kubeconfig` argument means "the default file" to kr8s; False in this place means none.
         auth._kubeconfig_path_or_dict = False  # type: ignore[assignment]
     try:
-        await auth.reauthenticate()
+        try:
+            await auth.reauthenticate()
+        except BaseException:
+            _remove_temporary_files(auth)
+            raise
     except FileNotFoundError as error:
         hint = str((plugin or {}).get("installHint") or "install it, or log in another way")
         raise ConfigError(f"{where} needs the program {error.filename}, which is not there: {hint}") from error
     except (RuntimeError, orjson.JSONDecodeError, KeyError, ValueError, TypeError, OSError) as error:
         if plugin is not None:
-            told = str(error)[:500] if isinstance(error, RuntimeError) else "its answer is no ExecCredential"
+            told = (
+                " ".join(str(error).split())[:500]
+                if isinstance(error, RuntimeError)
+                else "its answer is no ExecCredential"
+            )
             command = plugin.get("command")
             raise ConfigError(f"{where}: the login program {command} failed: {told}; run it by hand") from error
         # Not the error's own words: those of a decoder may quote a key.
@@ -259,6 +270,20 @@ async def _tls(auth: Any, where: str) -> ssl.SSLContext | bool:
     if isinstance(context, ssl.SSLContext) and not auth.server_ca_file and context.verify_mode != ssl.CERT_NONE:
         context.load_default_certs()
     return context
+
+
+def _check_files(where: str, entry: Mapping[str, Any], *keys: str) -> None:
+    """Before kr8s meets them: it opens a temporary file first and finds out then."""
+    for key in keys:
+        path, data = entry.get(key), entry.get(f"{key}-data")
+        if data is not None:
+            try:
+                if "-----" not in data:
+                    base64.b64decode(data)
+            except (ValueError, TypeError):
+                raise ConfigError(f"{where} has {key}-data that is not base64") from None
+        elif path and not Path(str(path)).is_file():
+            raise ConfigError(f"{where} names the {key} {path}, which is no file")
 
 
 def _remove_temporary_files(auth: Any) -> None:

@@ -91,12 +91,14 @@ class EventRecorder:
         if self._closed:
             return
         self._closed = True
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(timeout):
                 while not self._queue.empty():
                     entry = self._queue.get_nowait()
                     if entry is not None:
                         await self._post(entry)
+        except TimeoutError:
+            self.dropped += 1  # the one that was under way
         self.dropped += self._queue.qsize()
         while not self._queue.empty():
             self._queue.get_nowait()
