@@ -94,7 +94,7 @@ def absolute_or_problem(head: bytes) -> AbsoluteTarget | Problem:
     return p.BAD_TARGET
 
 
-def hopeless(partial: bytes, start: int = 0) -> Problem | None:
+def hopeless(partial: bytes | bytearray, start: int = 0) -> Problem | None:
     """Whether a head that is still arriving can be refused now: no use waiting for the end of a TLS hello.
 
     `start` is where the bytes begin that were not looked at before.

@@ -1,0 +1,805 @@
+"""A client's connection: reads requests, has each one routed and forwarded, answers in order.
+
+One request is in progress at a time; what a client sends ahead waits, bounded. State is grouped by lifetime. The
+decisions on a request are in `dispatch`; this class moves bytes and keeps the promises of the connection: order,
+backpressure both ways, one `end` for each `begin`, and a `Connection: close` before every close that can say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from typing import TYPE_CHECKING, Final
+
+from gateway.http1 import problem as problems
+from gateway.http1.chunks import MALFORMED, ChunkScanner
+from gateway.http1.forwarded import origin_of
+from gateway.http1.problem import Problem
+from gateway.http1.request import (
+    REQUEST_LINE,
+    RequestHead,
+    absolute_or_problem,
+    hopeless,
+    parse_request_headers,
+    without,
+)
+from gateway.http1.response import ResponseHead
+from gateway.proxy import dispatch
+from gateway.proxy.answers import plain_error
+from gateway.proxy.counters import bucket_of, count
+from gateway.proxy.pages import Page
+from gateway.proxy.paths import OTHER, POLL, QUERY, SUBMIT, poll_of
+from gateway.routing.model import Outcome, Refusal, Route, Target
+
+if TYPE_CHECKING:
+    from gateway.proxy.pool import Pool
+    from gateway.proxy.server import ProxyServer
+    from gateway.proxy.upstream import Upstream
+
+IDLE: Final = 0  # between requests, or within a head
+PARKED: Final = 1  # a request waits for an owner or a connection
+WAITING: Final = 2  # forwarded; no response yet
+RELAYING: Final = 3  # the response head has gone out
+LINGERING: Final = 4  # answered and half closed; what still comes is thrown away
+CLOSING: Final = 5  # closed once its bytes are out
+CLOSED: Final = 6
+
+NO_BODY: Final = 0  # or all of it has come
+LENGTH: Final = 1
+CHUNKED: Final = 2
+
+_DETACHED: Final = asyncio.Transport()
+_RESET: Final = struct.pack("ii", 1, 0)
+_MEMO_KEPT_IDLE: Final = 4096  # bytes of a remembered header block that an idle connection may keep
+
+
+class Memo:
+    """What was derived from a connection's last header block; `route` holds for `epoch` only."""
+
+    __slots__ = ("base", "epoch", "forward", "head", "route")
+
+    def __init__(self, head: RequestHead, base: bytes, forward: bytes) -> None:
+        self.head = head
+        self.base = base
+        self.forward = forward  # the block that goes to the coordinator
+        self.route: Route | Refusal | None = None
+        self.epoch = -1
+
+
+class Client:
+    """asyncio protocol (by shape) of the client's side."""
+
+    __slots__ = (
+        "attempts",
+        "base",
+        "begun",
+        "body",
+        "body_left",
+        "buffer",
+        "chunks",
+        "clock",
+        "counters",
+        "half_closed",
+        "head",
+        "head_only",
+        "keep",
+        "kind",
+        "memo",
+        "memo_block",
+        "method",
+        "moved",
+        "outgoing",
+        "parked_body",
+        "partial",
+        "peer",
+        "phase",
+        "pool",
+        "port",
+        "probe",
+        "proto",
+        "pumping",
+        "query_id",
+        "read_paused",
+        "retried",
+        "reusable",
+        "router",
+        "seen_moved",
+        "sent",
+        "serial",
+        "server",
+        "settings",
+        "since",
+        "started",
+        "status",
+        "target",
+        "target_path",
+        "tls",
+        "transport",
+        "trusted",
+        "unsent",
+        "upstream",
+        "write_paused",
+    )
+
+    def __init__(self, server: ProxyServer) -> None:
+        # process
+        self.server = server
+        self.router = server.router
+        self.settings = server.settings
+        self.counters = server.counters
+        self.clock = server.clock
+        # connection
+        self.transport = _DETACHED
+        self.peer = b"unknown"
+        self.port = b""
+        self.proto = b"http"
+        self.tls = False
+        self.trusted = False
+        self.phase = IDLE
+        self.buffer: bytearray | None = None  # an unfinished head, or requests sent ahead
+        self.partial = False  # the buffer is an unfinished head, already looked at
+        self.memo_block = b""
+        self.memo: Memo | None = None
+        self.write_paused = False
+        self.read_paused = False
+        self.half_closed = False
+        self.pumping = False
+        self.since = 0.0  # when the present state began, or last made progress; for the sweep
+        self.moved = 0  # counts pieces of body that moved; the sweep compares
+        self.seen_moved = 0
+        self.unsent = 0
+        # request
+        self.serial = 0
+        self.kind = OTHER
+        self.method = b""
+        self.target_path = b""
+        self.head: RequestHead | None = None
+        self.base = b""  # the address that the client used
+        self.query_id = b""
+        self.keep = True  # the client wants the connection kept
+        self.reusable = True  # the coordinator's connection can be kept
+        self.head_only = False
+        self.outgoing = b""  # what goes to the coordinator at once
+        self.body = NO_BODY
+        self.body_left = 0
+        self.chunks: ChunkScanner | None = None
+        self.parked_body: list[bytes] | None = None
+        self.started = 0.0
+        self.sent = 0.0
+        self.target: Target | None = None
+        self.pool: Pool | None = None
+        self.upstream: Upstream | None = None
+        self.begun = False
+        self.probe = False
+        self.retried = False
+        self.attempts = 0
+        self.status = 0
+
+    # -- called by the event loop -----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple) and peer:
+            self.peer = str(peer[0]).partition("%")[0].encode("ascii", "replace")
+        here = transport.get_extra_info("sockname")
+        if isinstance(here, tuple) and len(here) > 1:
+            self.port = str(here[1]).encode()
+        self.tls = transport.get_extra_info("sslcontext") is not None
+        if self.tls:
+            self.proto = b"https"
+        self.trusted = self.server.trusted.trusts(self.peer)
+        self.since = self.clock()
+        self.counters.connections += 1
+        self.counters.open_connections += 1
+        self.server.clients.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        phase = self.phase
+        self.phase = CLOSED
+        self.counters.open_connections -= 1
+        if phase == PARKED and self.pool is not None:
+            self.pool.forget(self)
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.close()
+        if phase in (PARKED, WAITING, RELAYING):
+            self.counters.client_aborts += 1
+        self._end(Outcome.CLIENT_ABORT, self.clock())
+        self.buffer = None
+        self.memo = None
+        self.memo_block = b""
+        self.server.client_gone(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.counters.bytes_in += len(data)
+        phase = self.phase
+        if phase == IDLE and self.buffer is None and not self.write_paused:
+            self._serve(data)
+        elif phase == IDLE and self.partial:
+            self._more_head(data)
+        elif phase >= LINGERING:
+            return
+        elif self.body != NO_BODY and phase != IDLE:
+            self._more_body(data)
+        else:
+            self._keep_for_later(data)
+
+    def eof_received(self) -> bool:
+        """The client will send no more. What it has asked for it still gets, unless it cannot have asked in full."""
+        phase = self.phase
+        if self.tls or phase >= LINGERING or self.body != NO_BODY:
+            return False
+        if phase == IDLE and (self.buffer is None or self.partial) and not self.write_paused:
+            return False
+        self.half_closed = True
+        return True
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+        if self.upstream is not None:
+            self.upstream.hold()
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self.upstream is not None:
+            self.upstream.unhold()
+        elif self.phase == IDLE and self.buffer is not None:
+            self._pump()
+
+    # -- reading requests -------------------------------------------------------------------------------------------
+
+    def _serve(self, data: bytes) -> None:
+        """Bytes that begin with a request."""
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            self._begin_head(data)
+            return
+        line = REQUEST_LINE(data)
+        if line is None:
+            self._serve_absolute(data, end)
+            return
+        method, target, minor = line.groups()
+        line_end = line.end()
+        block = data[line_end : end + 4]
+        memo = self.memo
+        if memo is None or block != self.memo_block:
+            head = self._judge(block)
+            if head is None:
+                return
+            memo = self._derive(head)
+            self.memo_block = block
+            self.memo = memo
+        limits = self.settings.limits
+        if end > limits.head:
+            self.refuse(problems.HEAD_TOO_LARGE)
+        elif line_end > limits.target:
+            self.refuse(problems.TARGET_TOO_LONG)
+        elif minor == b"1":
+            if memo.head.host is None:
+                self.refuse(problems.BAD_HOST)
+                return
+            self.keep = not memo.head.close
+            self.reusable = True
+            self._start(method, target, data[:line_end], memo, data, end + 4)
+        else:
+            self._serve_1_0(method, target, memo, data, end)
+
+    def _serve_absolute(self, data: bytes, end: int) -> None:
+        """A request line that is not in plain form: an absolute one, whose host rules, or none."""
+        found = absolute_or_problem(data)
+        if isinstance(found, Problem):
+            self.refuse(found)
+            return
+        head = self._judge(data[data.index(b"\r\n") + 2 : end + 4])
+        if head is None:
+            return
+        if head.host is None:
+            if found.minor == b"1":
+                self.refuse(problems.BAD_HOST)
+                return
+            head.host = found.host
+            head.kept = b"".join((b"Host: ", found.host, b"\r\n", head.kept))
+        elif head.host.lower() != found.host.lower():
+            self.refuse(problems.HOST_MISMATCH)
+            return
+        memo = self._derive(head)
+        if found.minor == b"1":
+            self.keep = not head.close
+            self.reusable = True
+            line = b"".join((found.method, b" ", found.target, b" HTTP/1.1\r\n"))
+            self._start(found.method, found.target, line, memo, data, end + 4)
+        else:
+            self._serve_1_0(found.method, found.target, memo, data, end)
+
+    def _serve_1_0(self, method: bytes, target: bytes, memo: Memo, data: bytes, end: int) -> None:
+        """HTTP/1.0: no transfer codings, no interim responses, and one request per connection."""
+        if memo.head.chunked:
+            self.refuse(problems.CODING_IN_1_0)
+            return
+        self.keep = False
+        self.reusable = False
+        forward = memo.forward
+        if memo.head.expects_continue:
+            forward = without(forward[:-2], b"expect") + b"\r\n"
+        if memo.head.host is None:
+            forward = b"Host: " + self._own_host() + b"\r\n" + forward
+        plain = Memo(memo.head, memo.base, forward)
+        line = b"".join((method, b" ", target, b" HTTP/1.0\r\n"))
+        self._start(method, target, line, plain, data, end + 4)
+
+    def _own_host(self) -> bytes:
+        return b"localhost:" + self.port if self.port else b"localhost"
+
+    def _judge(self, block: bytes) -> RequestHead | None:
+        """What a header block means; None when it was refused."""
+        limits = self.settings.limits
+        head = parse_request_headers(block, limits.headers)
+        if isinstance(head, Problem):
+            self.refuse(head)
+            return None
+        if head.length > limits.body:
+            self.refuse(problems.BODY_TOO_LARGE)
+            return None
+        return head
+
+    def _derive(self, head: RequestHead) -> Memo:
+        """All that follows from a header block and this connection."""
+        shown = head.host or self._own_host()
+        origin = origin_of(shown, self.proto, self.port, self.peer, head.forwarded, self.trusted)
+        return Memo(head, origin.base, b"".join((head.kept, origin.lines, b"\r\n")))
+
+    def _start(self, method: bytes, target: bytes, line: bytes, memo: Memo, data: bytes, body_start: int) -> None:
+        """A request is accepted: take what has come of its body, and route it."""
+        now = self.clock()
+        self.since = self.started = now
+        self.serial += 1
+        self.counters.requests += 1
+        head = memo.head
+        self.head = head
+        self.base = memo.base
+        self.method = method
+        self.target_path = target
+        self.head_only = method == b"HEAD"
+        self.retried = False
+        self.attempts = 0
+        if head.length == 0 and not head.chunked:
+            self.outgoing = line + memo.forward
+            if body_start < len(data):
+                self._keep_for_later(data[body_start:])
+        else:
+            if head.chunked:
+                self.body = CHUNKED
+                self.chunks = ChunkScanner(self.settings.limits.chunk_line, self.settings.limits.trailers)
+            else:
+                self.body = LENGTH
+                self.body_left = head.length
+            piece: bytes | None = b""
+            if body_start < len(data):
+                piece = self._body_piece(data[body_start:])
+                if piece is None:
+                    return
+            self.outgoing = b"".join((line, memo.forward, piece or b""))
+        poll = poll_of(target)
+        if poll is not None:
+            self.kind = POLL
+            self.query_id = query_id = poll.group(1)
+            owner = self.router.owner(query_id, now)
+            if isinstance(owner, Target):
+                self.forward(owner, now)
+            else:
+                dispatch.unowned(self, owner, now)
+        else:
+            dispatch.route(self, memo, now)
+
+    def _begin_head(self, data: bytes) -> None:
+        problem = hopeless(data)
+        if problem is None and len(data) > self.settings.limits.head:
+            problem = problems.HEAD_TOO_LARGE
+        if problem is not None:
+            self.refuse(problem)
+            return
+        self.buffer = bytearray(data)
+        self.partial = True
+        self.since = self.clock()
+
+    def _more_head(self, data: bytes) -> None:
+        buffer = self.buffer
+        assert buffer is not None
+        seen = len(buffer)
+        buffer += data
+        if buffer.find(b"\r\n\r\n", max(0, seen - 3)) >= 0:
+            self.buffer = None
+            self.partial = False
+            self._serve(bytes(buffer))
+            return
+        problem = hopeless(buffer, 0 if seen < 64 else seen)
+        if problem is None and len(buffer) > self.settings.limits.head:
+            problem = problems.HEAD_TOO_LARGE
+        if problem is not None:
+            self.refuse(problem)
+
+    def _keep_for_later(self, data: bytes) -> None:
+        """Bytes of requests that come after the one in progress."""
+        if self.buffer is None:
+            self.buffer = bytearray(data)
+        else:
+            self.buffer += data
+        if len(self.buffer) > self.settings.pipeline_bytes:
+            self.hold()
+
+    def _pump(self) -> None:
+        """Serve what was sent ahead, until a request is in progress or more bytes are needed."""
+        if self.pumping:
+            return
+        self.pumping = True
+        while self.phase == IDLE and self.buffer is not None and not self.partial and not self.write_paused:
+            data = bytes(self.buffer)
+            self.buffer = None
+            self._serve(data)
+        self.pumping = False
+        if self.phase < LINGERING and self.body == NO_BODY:
+            self.unhold()
+        if self.phase == IDLE and self.half_closed and not self.write_paused:
+            self.close()
+
+    # -- the request's body -----------------------------------------------------------------------------------------
+
+    def _body_piece(self, data: bytes) -> bytes | None:
+        """What of `data` belongs to the body; the rest is kept for later. None when the request was given up."""
+        if self.body == LENGTH:
+            size = len(data)
+            if size < self.body_left:
+                self.body_left -= size
+                return data
+            end = self.body_left
+        else:
+            chunks = self.chunks
+            assert chunks is not None
+            end = chunks.feed(data, 0)
+            if end == MALFORMED:
+                self._give_up(problems.BAD_CHUNK)
+                return None
+            if chunks.payload > self.settings.limits.body:
+                self._give_up(problems.BODY_TOO_LARGE)
+                return None
+            if end < 0:
+                return data
+            self.chunks = None
+        self.body = NO_BODY
+        self.body_left = 0
+        if end < len(data):
+            rest = data[end:]
+            data = data[:end]
+            self._keep_for_later(rest)
+        return data
+
+    def _more_body(self, data: bytes) -> None:
+        self.moved += 1
+        piece = self._body_piece(data)
+        if not piece:
+            return
+        if self.upstream is not None:
+            self.upstream.send(piece)
+        elif self.phase == PARKED:
+            if self.parked_body is None:
+                self.parked_body = []
+            self.parked_body.append(piece)
+            self.hold()
+
+    def hold(self) -> None:
+        """Read no more for now."""
+        if not self.read_paused and self.phase < CLOSING and not self.transport.is_closing():
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def unhold(self) -> None:
+        """Read on, unless too much is waiting already."""
+        if self.read_paused and (self.buffer is None or len(self.buffer) <= self.settings.pipeline_bytes):
+            self.read_paused = False
+            if self.phase < CLOSING and not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    # -- forwarding -------------------------------------------------------------------------------------------------
+
+    def forward(self, target: Target, now: float) -> None:
+        """Send the request to `target`, now or as soon as there is a connection."""
+        self.target = target
+        self.probe = self.router.begin(target, now)
+        self.begun = True
+        pool: Pool | None = target.pool
+        if pool is None:
+            pool = self.server.pool_of(target)
+        self.pool = pool
+        upstream = pool.take(now)
+        if upstream is not None:
+            self.phase = WAITING
+            self.sent = now
+            self.upstream = upstream
+            upstream.start(self, self.outgoing)
+            return
+        self.park()
+        if not pool.wait(self):
+            self.phase = WAITING
+            self._end(Outcome.CLIENT_ABORT, now)
+            dispatch.overloaded(self)
+
+    def park(self) -> None:
+        """Wait for a connection or an owner; the rest of the body stays with the client meanwhile."""
+        self.phase = PARKED
+        self.counters.parked += 1
+        if self.body != NO_BODY:
+            self.hold()
+
+    def connected(self, upstream: Upstream) -> None:
+        """The pool has a connection for this request."""
+        if self.phase != PARKED:
+            return
+        self.phase = WAITING
+        self.since = self.sent = self.clock()
+        self.upstream = upstream
+        outgoing = self.outgoing
+        if self.parked_body is not None:
+            outgoing = b"".join((outgoing, *self.parked_body))
+            self.parked_body = None
+        upstream.start(self, outgoing)
+        if not upstream.write_paused:
+            self.unhold()
+
+    def connect_failed(self, timed_out: bool) -> None:
+        """The pool could not open a connection for this request. Nothing was sent."""
+        now = self.clock()
+        self._end(Outcome.TIMEOUT if timed_out else Outcome.CONNECT_FAILED, now)
+        dispatch.connect_failed(self, timed_out, now)
+
+    def failed(self, upstream: Upstream, outcome: Outcome) -> None:
+        """The coordinator's connection broke, or what came over it cannot be trusted."""
+        self.upstream = None
+        if self.phase == RELAYING:
+            self._end(outcome, self.clock())
+            self.abort()
+            return
+        stale = outcome is Outcome.RESET and upstream.requests > 1 and not upstream.touched
+        if stale and not self.retried and self._replayable() and self.pool is not None:
+            self.retried = True
+            self.counters.retries += 1
+            self.phase = PARKED
+            self.pool.connect_for(self)
+            return
+        self._end(outcome, self.clock())
+        dispatch.failed(self, outcome)
+
+    def _replayable(self) -> bool:
+        """Whether the request changes nothing and is all in `outgoing`: it may be sent again."""
+        head = self.head
+        return self.method in (b"GET", b"HEAD") and head is not None and head.length == 0 and not head.chunked
+
+    @property
+    def parked_for_owner(self) -> bool:
+        """Whether the request waits for its query's owner to be found."""
+        return self.phase == PARKED and self.pool is None
+
+    def _give_up(self, problem: Problem) -> None:
+        """The request's body turned out to be unacceptable while it was already being forwarded, or about to be."""
+        phase = self.phase
+        if phase == PARKED and self.pool is not None:
+            self.pool.forget(self)
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.close()
+        self._end(Outcome.CLIENT_ABORT, self.clock())
+        if phase == RELAYING:
+            self.abort()
+        else:
+            self.refuse(problem)
+
+    def _end(self, outcome: Outcome, now: float) -> None:
+        """Tell the router, once, how the forwarded request ended."""
+        if self.begun:
+            self.begun = False
+            target = self.target
+            assert target is not None
+            self.router.end(target, outcome, self.probe, now)
+            if self.pool is not None:
+                self.pool.stats.outcomes[outcome] += 1
+
+    # -- the response -----------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Pass bytes of the response on."""
+        self.moved += 1
+        self.counters.bytes_out += len(data)
+        self.transport.write(data)
+
+    def interim(self, head: bytes) -> None:
+        """A 1xx response: passed on to those who know what it is."""
+        if self.reusable:
+            self.write(head)
+
+    def response_head(self, head: ResponseHead, closing: bool, now: float) -> None:
+        """The response begins. `closing` has been announced in it."""
+        self.phase = RELAYING
+        self.since = now
+        self.status = head.status
+        if closing:
+            self.keep = False
+        if head.status == 204 and self.method == b"DELETE" and self.kind in (POLL, QUERY):
+            target = self.target
+            assert target is not None
+            self.router.query_seen(target, self.query_id, None, True, now)
+
+    def inspect(self, head: ResponseHead, kept: bytes) -> bytes:
+        """Headers that pin something to the coordinator, or may have to be edited."""
+        return dispatch.inspect(self, head, kept)
+
+    def page_seen(self, page: Page, now: float) -> None:
+        """The head of a statement's page has told what it holds."""
+        target = self.target
+        assert target is not None
+        if self.kind == SUBMIT:
+            self.router.learned(page.query_id, target)
+        self.router.query_seen(target, page.query_id, page.state, page.done, now)
+
+    def response_done(self, now: float) -> None:
+        """The last byte of the coordinator's response has gone on."""
+        self.upstream = None
+        status = self.status
+        counters = self.counters
+        counters.responses[status // 100] += 1
+        elapsed = now - self.started
+        counters.latency[bucket_of(elapsed)] += 1
+        counters.latency_sum += elapsed
+        if status < 500:
+            self._end(Outcome.OK, now)
+        else:
+            self._end(Outcome.OVERLOAD if status == 503 else Outcome.SERVER_ERROR, now)
+        self._next(now)
+
+    def answer(self, data: bytes, status: int) -> None:
+        """An answer of our own ends the request. It says `Connection: close` when `closes` says so."""
+        self.counters.responses[status // 100] += 1
+        self.write(data)
+        if self.closes:
+            self.keep = False
+        self._next(self.clock())
+
+    @property
+    def closes(self) -> bool:
+        """Whether an answer of our own must announce the connection's end."""
+        return not self.keep or self.body != NO_BODY or self.server.draining
+
+    def refuse(self, problem: Problem) -> None:
+        """The connection is out of step: say why, and close it."""
+        count(self.counters.problems, problem.kind)
+        self.counters.responses[problem.status // 100] += 1
+        self.buffer = None
+        self.partial = False
+        self.write(plain_error(problem.status, problem.kind, problem.message, True))
+        self.linger()
+
+    def _next(self, now: float) -> None:
+        """The request is over: on to the next one, or the end."""
+        self.since = now
+        if not self.keep:
+            if self.body != NO_BODY or self.read_paused:
+                self.linger()
+            else:
+                self.close()
+            return
+        self.phase = IDLE
+        self.parked_body = None
+        if self.buffer is not None or self.half_closed or self.read_paused:
+            self._pump()
+
+    # -- ending the connection --------------------------------------------------------------------------------------
+
+    def linger(self) -> None:
+        """Close, but first let the client read its answer: a reset for bytes still coming would take it away."""
+        self.body = NO_BODY
+        self.chunks = None
+        self.buffer = None
+        self.parked_body = None
+        self.since = self.clock()
+        if not self.transport.can_write_eof() or self.half_closed:
+            self.close()
+            return
+        self.phase = LINGERING
+        self.transport.write_eof()
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def close(self) -> None:
+        """Close once all bytes are out."""
+        self.buffer = None
+        self.since = self.clock()
+        self.phase = CLOSING
+        self.transport.close()
+
+    def abort(self) -> None:
+        """Cut the connection so that the client can tell: a truncated response must not look complete."""
+        self.phase = CLOSED
+        self.buffer = None
+        raw = self.transport.get_extra_info("socket")
+        if raw is not None:
+            with contextlib.suppress(OSError):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
+
+    # -- time -------------------------------------------------------------------------------------------------------
+
+    def sweep(self, now: float) -> None:
+        """Called about once a second: end what takes too long."""
+        phase = self.phase
+        settings = self.settings
+        if self.moved != self.seen_moved:
+            self.seen_moved = self.moved
+            if phase in (WAITING, RELAYING):
+                self.since = now
+        if self.write_paused:
+            unsent = self.transport.get_write_buffer_size()
+            if unsent != self.unsent:
+                self.unsent = unsent
+                self.since = now
+        waited = now - self.since
+        if self.write_paused and phase in (IDLE, RELAYING):
+            if waited > settings.stall_timeout:
+                self._time_out("client_stalled")
+        elif phase == IDLE:
+            if self.partial:
+                if waited > settings.head_timeout:
+                    count(self.counters.timeouts, "request_head")
+                    self.refuse(problems.HEAD_TIMEOUT)
+            elif waited > settings.idle_timeout:
+                count(self.counters.timeouts, "idle")
+                self.close()
+            elif waited > 2.0 and len(self.memo_block) > _MEMO_KEPT_IDLE:
+                self.memo = None
+                self.memo_block = b""
+        elif phase == PARKED:
+            if waited > settings.park_timeout:
+                count(self.counters.timeouts, "parked")
+                if self.pool is not None:
+                    self.pool.forget(self)
+                self._end(Outcome.CLIENT_ABORT, now)
+                dispatch.overloaded(self)
+        elif phase == WAITING:
+            self._sweep_waiting(waited, now)
+        elif phase == RELAYING:
+            if waited > settings.upstream_body_timeout:
+                self._end(Outcome.TIMEOUT, now)
+                self._time_out("response_body")
+        elif phase == LINGERING:
+            if waited > settings.linger_timeout:
+                self.close()
+        elif phase == CLOSING and waited > settings.stall_timeout:
+            self._time_out("client_stalled")
+
+    def _sweep_waiting(self, waited: float, now: float) -> None:
+        upstream = self.upstream
+        if self.body != NO_BODY and upstream is not None and not upstream.write_paused:
+            if waited > self.settings.body_timeout:
+                count(self.counters.timeouts, "request_body")
+                self._give_up(problems.BODY_TIMEOUT)
+        elif waited > self.settings.response_timeout:
+            count(self.counters.timeouts, "response_head")
+            self.upstream = None
+            if upstream is not None:
+                upstream.close()
+            self._end(Outcome.TIMEOUT, now)
+            dispatch.failed(self, Outcome.TIMEOUT)
+
+    def _time_out(self, what: str) -> None:
+        count(self.counters.timeouts, what)
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.close()
+        self._end(Outcome.CLIENT_ABORT, self.clock())
+        self.abort()
+
+    def drain(self) -> None:
+        """The server is going down: an idle connection is closed now, a busy one after its response."""
+        if self.phase == IDLE and self.buffer is None and not self.write_paused:
+            self.close()

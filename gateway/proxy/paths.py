@@ -1,0 +1,61 @@
+"""What a request is to Trino, told from its method and target.
+
+Pure. Only what routing and refusing need: whether it submits a statement, polls one, names a query that already has
+an owner, or carries a token that one coordinator handed out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+OTHER: Final = 0
+SUBMIT: Final = 1  # POST /v1/statement
+POLL: Final = 2  # a statement's nextUri or partialCancelUri
+QUERY: Final = 3  # anything else that names a query
+TOKEN: Final = 4  # an OAuth2 exchange or a spooled segment
+
+_ID: Final = rb"[0-9]{8}_[0-9]{6}_[0-9]{5}_[a-z0-9]{5}"
+poll_of: Final = re.compile(
+    rb"/v1/statement/(?:queued|executing|executing/partialCancel|scheduled)/(" + _ID + rb")[/?]"
+).match
+_ANY_ID: Final = re.compile(rb"(?:\A|[/?=&]|%2[Ff])(" + _ID + rb")(?:[/?&#.]|%2[Ff]|\Z)").search
+_TOKEN: Final = re.compile(rb"/(oauth2/token/(?:initiate/)?|v1/spooled/(?:download|ack)/)([^/?]+)").match
+_CHALLENGE_URL: Final = re.compile(rb'x_(?:redirect|token)_server="[a-z]+://[^/"]+(/[^"]*)"').finditer
+
+
+def kind_of(method: bytes, target: bytes) -> int:
+    """What a request that is no poll is."""
+    if target.startswith(b"/v1/statement") and target[13:14] in (b"", b"?") and method == b"POST":
+        return SUBMIT
+    if _ANY_ID(target) is not None:
+        return QUERY
+    if _TOKEN(target) is not None:
+        return TOKEN
+    return OTHER
+
+
+def query_id_of(target: bytes) -> bytes:
+    """The query id in a target of kind QUERY."""
+    found = _ANY_ID(target)
+    return found.group(1) if found is not None else b""
+
+
+def token_of(target: bytes) -> bytes:
+    """The key under which a target of kind TOKEN is pinned to a coordinator."""
+    found = _TOKEN(target)
+    if found is None:
+        return b""
+    # A segment's download and its acknowledgement are one thing; so are both ends of an OAuth2 exchange.
+    return (b"spooled:" if found.group(1).startswith(b"v1/") else b"oauth2:") + found.group(2)
+
+
+def transaction_token(transaction: bytes) -> bytes | None:
+    """The key of a transaction id; None for the header's way to say that there is none."""
+    return None if transaction.upper() == b"NONE" or not transaction else b"transaction:" + transaction
+
+
+def challenge_tokens(challenge: bytes) -> list[bytes]:
+    """The keys of the OAuth2 exchange that a WWW-Authenticate challenge starts."""
+    tokens = [token_of(found.group(1)) for found in _CHALLENGE_URL(challenge)]
+    return [token for token in tokens if token]
