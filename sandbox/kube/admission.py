@@ -35,10 +35,6 @@ class Admission:
         self._store = store
         self._caller = caller or WebhookCaller(store)
 
-    def wanted(self, request: AdmissionRequest) -> bool:
-        """Whether any configuration exists at all: the common case needs no more than this."""
-        return bool(self._store.entries(MUTATING) or self._store.entries(VALIDATING))
-
     async def mutate(
         self, request: AdmissionRequest, warnings: list[str], complete: Callable[[Object], None] | None = None
     ) -> Object | None:
