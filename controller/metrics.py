@@ -115,6 +115,12 @@ class Metrics:
             "controller_runtime_active_workers", "Reconciles that run now", by_controller, registry=registry
         )
         self.leader = Gauge("leader_election_master_status", "1 while this copy leads", by_name, registry=registry)
+        self.requests = Counter(
+            "rest_client_requests",
+            "Requests to the API server, by status code (0: no answer), verb and resource",
+            ["code", "verb", "resource"],
+            registry=registry,
+        )
         self.writes = Counter(
             "xtrinode_controller_writes",
             "Writes to the API server, by verb and kind",

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from crds.v1.xtrinodecatalog import XTrinodeCatalog
-
 from crds.v1.lifecycle import RouteState
+from crds.v1.xtrinodecatalog import XTrinodeCatalog
 
 
 class Role(StrEnum):

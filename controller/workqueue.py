@@ -57,7 +57,7 @@ class WorkQueue(Generic[K]):
     ) -> None:
         self._base_delay = base_delay
         self._max_delay = max_delay
-        self._listener: QueueListener = listener or _Silent()
+        self.listener: QueueListener = listener or _Silent()
         self._loop = asyncio.get_running_loop()
         self._ready: deque[K] = deque()
         self._dirty: dict[K, float] = {}  # key -> when it was added
@@ -95,7 +95,7 @@ class WorkQueue(Generic[K]):
         if key in self._processing:
             return
         self._ready.append(key)
-        self._listener.added(len(self._ready))
+        self.listener.added(len(self._ready))
         self._wake_one()
 
     def add_after(self, key: K, delay: float) -> None:
@@ -120,7 +120,7 @@ class WorkQueue(Generic[K]):
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         delay = min(self._max_delay, self._base_delay * 2.0 ** min(failures, 60))
-        self._listener.retried()
+        self.listener.retried()
         self.add_after(key, delay)
         return delay
 
@@ -150,7 +150,7 @@ class WorkQueue(Generic[K]):
         waited = now - self._dirty.pop(key)
         self._processing[key] = now
         self._deadlines.pop(key, None)
-        self._listener.started(len(self._ready), waited)
+        self.listener.started(len(self._ready), waited)
         return key
 
     def done(self, key: K) -> None:
@@ -158,7 +158,7 @@ class WorkQueue(Generic[K]):
         if key in self._dirty:
             self._ready.append(key)
             self._wake_one()
-        self._listener.finished(len(self._ready), worked)
+        self.listener.finished(len(self._ready), worked)
 
     def close(self) -> None:
         """Hands out what is ready, then makes every `get` raise QueueClosed. Timers are dropped."""

@@ -1,0 +1,253 @@
+"""Performs a plan's actions in their order, and writes nothing that already is as it should be.
+
+Called by the reconciler with a plan; it decides nothing about runtimes. The first action that fails ends the
+run: what comes later may rely on it, and the next reconcile plans anew from what was observed. Every action
+is idempotent, so a process that dies between any two of them leaves nothing that the next one cannot mend.
+
+An apply is skipped when the live object carries the hash of what we rendered *and* still says what we rendered.
+When the server normalises a value in a way that the comparison does not know, the object would look changed
+for ever: so an apply that made no difference is remembered with the version that it left, and not repeated
+until the object changes again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controller.actions import (
+    APPLIED_HASH,
+    HELD_REPLICAS,
+    MANAGER,
+    SCALE_MANAGER,
+    Action,
+    Apply,
+    Delete,
+    EndQueries,
+    PatchOwner,
+    Scale,
+)
+from controller.drift import agrees, digest
+from controller.observed import ObjectRef
+from crds.client import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    POD_DISRUPTION_BUDGETS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    ApiError,
+    Conflict,
+    KubeClient,
+    NotFound,
+    Resource,
+)
+
+log = logging.getLogger("controller.execute")
+
+RESOURCES: dict[tuple[str, str], Resource] = {
+    (resource.api_version, resource.kind): resource
+    for resource in (SERVICE_ACCOUNTS, CONFIG_MAPS, SERVICES, DEPLOYMENTS, POD_DISRUPTION_BUDGETS)
+}
+
+Object = Mapping[str, Any]
+
+#: How long (seconds) the cache is given to show an object that we have just made.
+_CACHE_LAG = 5.0
+
+
+class NotOurs(Exception):
+    """An object of a name that we need belongs to somebody else."""
+
+    def __init__(self, ref: ObjectRef, owner: str) -> None:
+        self.ref = ref
+        super().__init__(
+            f"{ref} exists and belongs to {owner}: delete or rename it, or rename the runtime, then it is made"
+        )
+
+
+class ActionFailed(Exception):
+    """An action of a plan failed; the cause says why. `retry` tells whether trying again may help by itself."""
+
+    def __init__(self, action: Action, what: str, cause: Exception) -> None:
+        self.action = action
+        self.cause = cause
+        super().__init__(f"{what}: {cause}")
+
+
+@dataclass(slots=True)
+class _Written:
+    """What an apply left: the hash that we sent, the version of the object, and when (monotonic seconds)."""
+
+    hash: str
+    version: str
+    at: float
+
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() < self.at + _CACHE_LAG
+
+
+class Executor:
+    """One for all runtimes. `live` reads an object from the informers' caches; `end_queries` talks to Trino."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        live: Callable[[ObjectRef], Object | None],
+        *,
+        count: Callable[[str, str], None] = lambda verb, kind: None,
+    ) -> None:
+        self._client = client
+        self._live = live
+        self._count = count
+        self._written: dict[ObjectRef, _Written] = {}
+
+    def forget(self, ref: ObjectRef) -> None:
+        """The object was deleted: what we wrote before says nothing any more."""
+        self._written.pop(ref, None)
+
+    async def run(
+        self,
+        actions: tuple[Action, ...],
+        *,
+        owner: ObjectRef,
+        patch_owner: Callable[[PatchOwner], Awaitable[None]],
+        end_queries: Callable[[EndQueries], Awaitable[None]],
+    ) -> None:
+        """Raises ActionFailed at the first action that fails."""
+        for action in actions:
+            try:
+                match action:
+                    case Apply():
+                        await self._apply(action, owner)
+                    case Scale():
+                        await self._scale(action)
+                    case Delete():
+                        await self._delete(action.ref)
+                    case PatchOwner():
+                        await patch_owner(action)
+                    case EndQueries():
+                        await end_queries(action)
+            except (ApiError, NotOurs) as error:
+                raise ActionFailed(action, _describe(action), error) from error
+
+    async def _apply(self, action: Apply, owner: ObjectRef) -> None:
+        ref = action.ref
+        desired, wanted = stamped(action.manifest)
+        live = self._live(ref)
+        written = self._written.get(ref)
+        if (
+            live is None
+            and written is not None
+            and written.hash == wanted
+            and time.monotonic() < written.at + _CACHE_LAG
+        ):
+            return  # our own write, which the cache has not seen yet
+        if live is not None:
+            if not is_owned(live, owner.uid):
+                raise NotOurs(ref, _owner_of(live))
+            if annotation(live, APPLIED_HASH) == wanted and (
+                agrees(desired, live)
+                or (written is not None and (written.hash, written.version) == (wanted, _version(live)))
+            ):
+                return
+        if live is None and action.replicas is not None:
+            desired["spec"] = {**desired["spec"], "replicas": action.replicas}
+        resource = RESOURCES[ref.api_version, ref.kind]
+        try:
+            # Unforced while nobody knows whether the name is free: a stranger's object is a conflict, not taken.
+            result = await self._client.apply(resource, desired, manager=MANAGER, force=live is not None)
+        except Conflict:
+            found = await self._client.get(resource, ref.name, ref.namespace)
+            if not is_owned(found, owner.uid):
+                raise NotOurs(ref, _owner_of(found)) from None
+            desired, _ = stamped(action.manifest)
+            result = await self._client.apply(resource, desired, manager=MANAGER, force=True)
+        self._count("apply", ref.kind)
+        self._written[ref] = _Written(wanted, _version(result), time.monotonic())
+        log.debug("applied %s", ref)
+
+    async def _scale(self, action: Scale) -> None:
+        ref = action.ref
+        await self._client.apply(
+            RESOURCES[ref.api_version, ref.kind],
+            {
+                "apiVersion": ref.api_version,
+                "kind": ref.kind,
+                "metadata": {
+                    "name": ref.name,
+                    "namespace": ref.namespace,
+                    "annotations": {HELD_REPLICAS: str(action.replicas)},
+                },
+                "spec": {"replicas": action.replicas},
+            },
+            manager=SCALE_MANAGER,
+            force=True,
+        )
+        self._count("scale", ref.kind)
+        log.info("scaled %s to %d: %s", ref, action.replicas, action.why)
+
+    async def _delete(self, ref: ObjectRef) -> None:
+        self.forget(ref)
+        try:
+            await self._client.delete(
+                RESOURCES[ref.api_version, ref.kind],
+                ref.name,
+                ref.namespace,
+                propagation="Background",
+                uid=ref.uid or None,
+            )
+        except (NotFound, Conflict):
+            return  # gone, or another object took the name
+        self._count("delete", ref.kind)
+
+
+def stamped(manifest: Object) -> tuple[dict[str, Any], str]:
+    """The manifest with the hash of itself in its annotations, and that hash."""
+    wanted = digest(manifest)
+    metadata = {
+        **manifest["metadata"],
+        "annotations": {**manifest["metadata"].get("annotations", {}), APPLIED_HASH: wanted},
+    }
+    return {**manifest, "metadata": metadata}, wanted
+
+
+def annotation(obj: Object, key: str) -> str:
+    found = (obj.get("metadata") or {}).get("annotations") or {}
+    return str(found.get(key, ""))
+
+
+def is_owned(obj: Object, uid: str) -> bool:
+    references = (obj.get("metadata") or {}).get("ownerReferences") or ()
+    return any(reference.get("uid") == uid for reference in references)
+
+
+def _owner_of(obj: Object) -> str:
+    for reference in (obj.get("metadata") or {}).get("ownerReferences") or ():
+        if reference.get("controller"):
+            return f"{reference.get('kind')} {reference.get('name')}"
+    return "somebody else (it has no owner reference to this runtime)"
+
+
+def _version(obj: Object) -> str:
+    """What changes when the object's desired state does: the generation where there is one, for the resource
+    version of a Deployment moves with its status."""
+    meta = obj.get("metadata") or {}
+    return f"g{meta['generation']}" if meta.get("generation") else f"v{meta.get('resourceVersion', '')}"
+
+
+def _describe(action: Action) -> str:
+    match action:
+        case Apply():
+            return f"could not apply {action.ref}"
+        case Scale():
+            return f"could not scale {action.ref} to {action.replicas}"
+        case Delete():
+            return f"could not delete {action.ref}"
+        case PatchOwner():
+            return "could not update the runtime"
+        case EndQueries():
+            return "could not end queries"

@@ -1,0 +1,470 @@
+"""The decision about one runtime: from what is wanted and what was observed to what is to be done.
+
+`plan(xtrinode, observed, now, rules)` is pure and total: the reconciler calls it after every event and every timer, and
+performs what it returns. It never waits; what it waits for is an event to come or `requeue_after`. When it would
+decide otherwise with the coordinator's query list it sets `ask`, and is called again with the answer.
+
+Deletion has a module of its own, as have replicas, drains, selection of inputs and the status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from crds.v1.validation import validate_xtrinode
+
+from controller.actions import Action, Announcement, Apply, Delete, EndQueries, PatchOwner, Plan, Scale
+from controller.deletion import plan_deletion
+from controller.observed import ObjectRef, Observed, Role
+from controller.render import Inputs, Rendering, render
+from controller.render.config_maps import is_superseding_name
+from controller.render.workloads import deployment_name
+from controller.replicas import Target, asleep, awake, is_due, number
+from controller.routing import route_entry
+from controller.selection import Selection, select
+from controller.status import (
+    Report,
+    Situation,
+    build_status,
+    shown_phase,
+    told_differently,
+    wanted_phase,
+)
+from controller.suspension import Command, Drain, Verdict, decide_drain, decide_idle, idle_since, take_commands
+from crds.v1 import meta, names
+from crds.v1.conditions import Reason
+from crds.v1.lifecycle import RouteState
+from crds.v1.meta import InvalidObject
+from crds.v1.quantity import parse_duration
+from crds.v1.runtime_shape import RuntimeShape
+from crds.v1.shape import resolve
+from crds.v1.xtrinode import XTrinode
+
+_DEPLOYMENT = ("apps/v1", "Deployment")
+#: lastActivity is written when it moved by this much: a busy runtime is not a reason to write every minute.
+_ACTIVITY_STEP = timedelta(minutes=10)
+#: Between the two steps of a phase that may not jump.
+_NEXT_STEP = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Settings that decisions depend on, in seconds."""
+
+    drain_poll: float = 5.0
+    route_settle: float = 1.0
+    auto_suspend: bool = True
+
+
+def plan(x: XTrinode, observed: Observed, now: datetime, rules: Rules) -> Plan:
+    if x.metadata.deletion_timestamp is not None:
+        return plan_deletion(x, observed, now, rules.drain_poll, rules.route_settle)
+    intake = take_commands(x)
+    if intake.suspended is not None and intake.suspended != x.spec.suspended:
+        x = x.model_copy(update={"spec": x.spec.model_copy(update={"suspended": intake.suspended})})
+    owner_patch: dict[str, Any] = {}
+    if intake.command is not None:
+        owner_patch = {
+            "metadata": {"annotations": dict.fromkeys(intake.consumed)},
+            "spec": {"suspended": intake.suspended},
+        }
+    if meta.FINALIZER not in x.metadata.finalizers:
+        owner_patch.setdefault("metadata", {})["finalizers"] = [*x.metadata.finalizers, meta.FINALIZER]
+    errors = validate_xtrinode(x)
+    try:
+        if errors:
+            raise InvalidObject(errors)
+        shape = resolve(x)
+    except InvalidObject as error:
+        return _invalid(x, observed, error, owner_patch, now)
+    return _Look(x, shape, observed, now, rules, owner_patch, intake.command).plan()
+
+
+def _invalid(x: XTrinode, observed: Observed, error: InvalidObject, owner_patch: dict[str, Any], now: datetime) -> Plan:
+    """Admission should have refused it; perhaps it was down. What runs keeps running, nothing is changed."""
+    report = Report(
+        Situation.FAILED,
+        Reason.INVALID_SPEC,
+        f"the spec cannot be used, so nothing was changed: {error}",
+        applied=False,
+        published=observed.published,
+        workers=_ready_workers(observed),
+        last_activity=x.status.last_activity,
+        drain_started=x.status.drain_started_at,
+    )
+    status = build_status(x, report, now)
+    return Plan(
+        actions=_patch_owner(x, owner_patch),
+        keep_route=True,
+        status=status,
+        announcements=_announce(x, status, report),
+    )
+
+
+def _patch_owner(x: XTrinode, patch: dict[str, Any]) -> tuple[Action, ...]:
+    return (PatchOwner(patch, x.metadata.resource_version),) if patch else ()
+
+
+def _ready_workers(observed: Observed) -> int:
+    workers = observed.workloads.get(Role.WORKER)
+    return workers.ready if workers else 0
+
+
+def _announce(x: XTrinode, status: dict[str, Any], report: Report) -> tuple[Announcement, ...]:
+    if not told_differently(x, status):
+        return ()
+    bad = report.situation is Situation.FAILED
+    return (Announcement(report.reason.value, report.message, "Warning" if bad else "Normal"),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """The coordinator shall stop, to sleep or to be replaced: since when, and what the drain says."""
+
+    started: datetime
+    drain: Drain
+
+    @property
+    def waits(self) -> bool:
+        return self.drain.verdict is Verdict.WAIT
+
+
+class _Look:
+    """One look at a runtime that shall exist and whose spec is sound. Lives for one call of `plan`."""
+
+    def __init__(
+        self,
+        x: XTrinode,
+        shape: RuntimeShape,
+        observed: Observed,
+        now: datetime,
+        rules: Rules,
+        owner_patch: dict[str, Any],
+        command: Command | None,
+    ) -> None:
+        self.x, self.shape, self.observed, self.now, self.rules = x, shape, observed, now, rules
+        self.owner_patch, self.command = owner_patch, command
+        self.suspended = shape.lifecycle.suspended
+        self.selection: Selection = select(x, shape, observed)
+        self.rendering: Rendering = render(
+            shape,
+            Inputs(
+                meta.owner_reference(meta.XTRINODE_KIND, x.metadata),
+                self.selection.catalogs,
+                {key: source.digest for key, source in observed.sources.items()},
+            ),
+        )
+        self.roles = tuple(self.rendering.rollout)
+        self.ask = False
+        self.last_activity = x.status.last_activity
+        self.wake_floor, self.wake_until = self._wake()
+        self.stop = self._stop()
+        # Timers, in seconds; the nearest one is taken.
+        self.timers: list[float] = []
+
+    def plan(self) -> Plan:
+        actions: list[Action] = []
+        self._consume_wake_annotations()
+        idle = self._idle()
+        if idle:
+            self.owner_patch.setdefault("spec", {})["suspended"] = True
+        actions += _patch_owner(self.x, self.owner_patch)
+        targets = {role: self._target(role) for role in self.roles}
+        if self.stop is not None and self.stop.drain.verdict is Verdict.CANCEL:
+            actions.append(EndQueries(self.stop.drain.live, self._farewell()))
+        actions += self._applies(targets)
+        actions += self._prunes()
+        state = self._route_state()
+        report = self._report(state)
+        status = build_status(self.x, report, self.now)
+        if status["phase"] != wanted_phase(shown_phase(self.x), report.situation).value:
+            self.timers.append(_NEXT_STEP)
+        announcements = list(_announce(self.x, status, report))
+        if self.command is not None:
+            asked = "Resume" if self.command is Command.RESUME else "Suspend"
+            announcements.insert(0, Announcement(f"{asked}Requested", f"asked to {self.command.value}"))
+        if idle:
+            after = self.shape.lifecycle.auto_suspend_after
+            announcements.append(Announcement("AutoSuspendTriggered", f"no query for {after}: suspending"))
+        return Plan(
+            actions=tuple(actions),
+            route=route_entry(self.x, self.shape, state),
+            status=status,
+            announcements=tuple(announcements),
+            requeue_after=min(self.timers, default=None),
+            ask=self.ask,
+        )
+
+    # What shall happen to the coordinator.
+
+    def _stop(self) -> _Stop | None:
+        """Whether the coordinator that runs shall stop, and whether it may do so now."""
+        live = self.observed.workloads.get(Role.COORDINATOR)
+        if live is None or live.wanted == 0:
+            return None
+        restart = not self._gated and live.rollout not in ("", self.rendering.rollout[Role.COORDINATOR])
+        if not self.suspended and not restart:
+            return None
+        started = self.x.status.drain_started_at or self.now
+        lifecycle = self.shape.lifecycle
+        drain = decide_drain(
+            self.observed,
+            started=started,
+            now=self.now,
+            timeout=lifecycle.drain_timeout,
+            cancel=lifecycle.drain_policy == "Cancel",
+        )
+        self.ask = self.observed.activity is None and self.observed.coordinator_up and self.observed.route_settled
+        return _Stop(started, drain)
+
+    def _farewell(self) -> str:
+        what = "suspended" if self.suspended else "restarted"
+        return f"XTrinode {self.x.key} is being {what}"
+
+    @property
+    def _gated(self) -> bool:
+        """Whether new pods could not start for want of something, so that the old ones had better stay."""
+        return bool(self.selection.missing or self.selection.unpublished)
+
+    # Sleep and wake.
+
+    def _wake(self) -> tuple[int, datetime | None]:
+        """The worker floor that a wake asked for, and until when: from annotations or the spec at the moment of
+        waking, then from the status, which is where this clock is kept."""
+        if self.suspended:
+            return 0, None
+        wake = self.x.status.wake
+        coordinator = self.observed.workloads.get(Role.COORDINATOR)
+        if coordinator is not None and coordinator.held == 0:
+            annotations = self.x.metadata.annotations
+            floor = _count(annotations.get(meta.WAKE_MIN_WORKERS))
+            if floor is None:
+                floor = self.shape.lifecycle.wake_min_workers or 0
+            ttl = _span(annotations.get(meta.WAKE_TTL)) or self.shape.lifecycle.wake_ttl
+            floor = min(floor, self.shape.workers.max)
+            return (floor, self.now + ttl) if floor > 0 and self.shape.workers.fixed is None else (0, None)
+        if wake is not None and wake.expires_at > self.now:
+            return min(wake.min_workers, self.shape.workers.max), wake.expires_at
+        return 0, None
+
+    def _consume_wake_annotations(self) -> None:
+        """Removed once the coordinator was scaled up, when the wish is in the status; a wish that finds the runtime
+        awake is void, for it must never take workers away."""
+        coordinator = self.observed.workloads.get(Role.COORDINATOR)
+        waking = coordinator is not None and coordinator.held == 0
+        present = [key for key in (meta.WAKE_MIN_WORKERS, meta.WAKE_TTL) if key in self.x.metadata.annotations]
+        if present and not waking and not self.suspended:
+            annotations = self.owner_patch.setdefault("metadata", {}).setdefault("annotations", {})
+            annotations.update(dict.fromkeys(present))
+
+    def _idle(self) -> bool:
+        """Whether the runtime was idle for long enough. Sets `ask` when only its coordinator can tell."""
+        after = self.shape.lifecycle.auto_suspend_after
+        if not self.rules.auto_suspend or after is None or self.suspended or not self.observed.coordinator_up:
+            return False
+        since = idle_since(self.observed, known=self.last_activity)
+        if since is None:
+            return False
+        if self.last_activity is None or since >= self.last_activity + _ACTIVITY_STEP:
+            self.last_activity = since
+        activity = self.observed.activity
+        answered = activity is not None and not activity.error
+        found = decide_idle(since, after=after, now=self.now, asked=answered)
+        if found.check_after is not None:
+            if found.check_after > 0:
+                self.timers.append(found.check_after)
+            elif activity is None:
+                self.ask = True
+            else:
+                self.timers.append(max(self.rules.drain_poll, 30.0))  # it could not be asked; nothing is due
+        return found.due and not (self.wake_until is not None and self.wake_until > self.now)
+
+    def _target(self, role: Role) -> Target:
+        live = self.observed.workloads.get(role)
+        if not self.suspended:
+            return awake(self.shape, role, live, self.wake_floor)
+        if self.stop is not None and self.stop.waits:
+            # Busy to the end: nothing moves until the last query is done.
+            return Target(None, 0, "waiting for live queries")
+        return asleep()
+
+    # What is to be done.
+
+    def _applies(self, targets: dict[Role, Target]) -> Iterable[Action]:
+        deployments = {deployment_name(self.shape.name, role): role for role in self.roles}
+        held_back = self._gated or (self.stop is not None and self.stop.waits)
+        for manifest in self.rendering.manifests:
+            role = deployments.get(manifest["metadata"]["name"]) if manifest["kind"] == "Deployment" else None
+            if role is None:
+                yield Apply(manifest)
+                continue
+            live = self.observed.workloads.get(role)
+            target = targets[role]
+            ref = Apply(manifest).ref
+            if live is None:
+                if not held_back:
+                    yield Apply(manifest, replicas=target.initial)
+                    yield Scale(ref, target.initial, target.why)
+                continue
+            scale = [Scale(ref, number(target, live), target.why)] if is_due(target, live) else []
+            # Before it is applied without replicas, they must have another owner; and what stops need not change first.
+            first = live.held is None or target.replicas == 0
+            if first:
+                yield from scale
+            if not held_back:
+                yield Apply(manifest)
+            if not first and not (held_back and live.wanted == 0):
+                yield from scale
+
+    def _prunes(self) -> Iterable[Action]:
+        """Owned objects that are no longer rendered. Superseded ConfigMaps stay while a rollout may need them, and then
+        as long as the Deployment keeps a revision that a rollback could go to."""
+        if self._gated or (self.stop is not None and self.stop.waits):
+            return
+        rendered = {Apply(manifest).ref for manifest in self.rendering.manifests}
+        keep = self._kept_config_maps(rendered)
+        for child in self.observed.children:
+            ref = replace(child.ref, uid="")
+            if ref not in rendered and child.ref.name not in keep:
+                yield Delete(child.ref)
+
+    def _kept_config_maps(self, rendered: set[ObjectRef]) -> set[str]:
+        kept: set[str] = set()
+        name = self.shape.name
+        for base, role in (
+            (names.coordinator_config_map(name), self.shape.coordinator),
+            (names.worker_config_map(name), self.shape.worker),
+            (names.schemas_config_map(name), self.shape.coordinator),
+            (names.jmx_exporter_config_map(name), self.shape.coordinator),
+        ):
+            old = [
+                child
+                for child in self.observed.children
+                if child.ref.kind == "ConfigMap"
+                and is_superseding_name(child.ref.name, base)
+                and replace(child.ref, uid="") not in rendered
+            ]
+            old.sort(key=lambda child: (child.created, child.ref.name), reverse=True)
+            kept.update(child.ref.name for child in old[: max(1, role.revision_history_limit)])
+        return kept
+
+    # What is told.
+
+    def _route_state(self) -> RouteState:
+        """From observation, never from the phase. A runtime that shall sleep is paused before its drain begins; one
+        that waits to be restarted is resuming, so that new statements are held; and once running it stays so as
+        long as any coordinator answers."""
+        if self.suspended:
+            return RouteState.PAUSED
+        if self.stop is not None or not self.observed.coordinator_up:
+            return RouteState.RESUMING
+        if self.observed.published is RouteState.RUNNING:
+            return RouteState.RUNNING
+        needs = self.shape.workers.fixed or self.shape.workers.min
+        return RouteState.RUNNING if not needs or _ready_workers(self.observed) else RouteState.RESUMING
+
+    def _report(self, state: RouteState) -> Report:
+        situation, reason, message = self._situation(state)
+        drain_started = self.stop.started if self.stop is not None else None
+        if self.stop is not None:
+            self.timers.append(self._drain_timer())
+        if self.wake_until is not None:
+            self.timers.append(max(1.0, (self.wake_until - self.now).total_seconds()))
+        return Report(
+            situation,
+            reason,
+            message,
+            shape=self.shape,
+            rollout=self.rendering.rollout,
+            applied=not self.selection.missing,
+            catalogs=tuple(self.selection.names) or self.shape.builtin_catalogs,
+            catalog_problems=self.selection.unusable,
+            blocked="; ".join(self._troubles()),
+            published=self.observed.published,
+            workers=_ready_workers(self.observed),
+            drain_started=drain_started,
+            last_activity=self.last_activity,
+            wake=(self.wake_floor, self.wake_until) if self.wake_until is not None else None,
+        )
+
+    def _drain_timer(self) -> float:
+        if not self.observed.route_settled:
+            return min(self.rules.route_settle, self.rules.drain_poll)
+        return self.rules.drain_poll
+
+    def _situation(self, state: RouteState) -> tuple[Situation, Reason, str]:
+        workloads = self.observed.workloads
+        if self.suspended:
+            return self._sleeping()
+        if self.selection.missing:
+            return Situation.FAILED, Reason.REFERENCE_MISSING, "; ".join(self.selection.missing)
+        if self.stop is not None:
+            reason = Reason.RUNTIME_NOT_READY
+            return Situation.STARTING, reason, f"restarting the coordinator: {self.stop.drain.message}"
+        if Role.COORDINATOR not in workloads:
+            return Situation.ABSENT, Reason.RUNTIME_NOT_READY, "creating the runtime's objects"
+        waits = list(self._waits())
+        if not waits and state is RouteState.RUNNING and self.observed.published is not RouteState.RUNNING:
+            waits.append("for the gateway's route")
+        if waits:
+            troubles = self._troubles()
+            told = f"waiting {', '.join(waits)}" + (f": {'; '.join(troubles)}" if troubles else "")
+            return Situation.STARTING, Reason.RUNTIME_NOT_READY, told
+        return Situation.READY, Reason.ALL_COMPONENTS_READY, "coordinator, workers and route are ready"
+
+    def _waits(self) -> Iterable[str]:
+        """What is missing until the current revision serves."""
+        for role in self.roles:
+            live = self.observed.workloads.get(role)
+            if role is Role.COORDINATOR:
+                floor = 1
+            else:
+                floor = self.shape.workers.fixed or max(self.shape.workers.min, self.wake_floor)
+            if live is None or live.rollout != self.rendering.rollout[role] or not live.serves(floor):
+                ready = live.ready if live else 0
+                yield f"for the {role.value}" if role is Role.COORDINATOR else f"for workers ({ready} of {floor} ready)"
+        if not self.observed.coordinator_up:
+            yield "for the coordinator's endpoint"
+
+    def _sleeping(self) -> tuple[Situation, Reason, str]:
+        if self.stop is not None and self.stop.waits:
+            return Situation.SUSPENDING, Reason.DRAINING, self.stop.drain.message
+        awake_ = [role for role, live in self.observed.workloads.items() if live.wanted > 0]
+        if awake_:
+            return Situation.SUSPENDING, Reason.SUSPENDING, "stopping coordinator and workers"
+        if self.observed.pods:
+            count = len(self.observed.pods)
+            return Situation.SUSPENDING, Reason.SUSPENDING, f"waiting until {count} pods are gone"
+        if self.selection.missing:
+            return (
+                Situation.SUSPENDED,
+                Reason.SUSPENDED,
+                f"suspended; before it can wake: {'; '.join(self.selection.missing)}",
+            )
+        how = "a statement wakes it" if self.shape.lifecycle.resume_policy == "OnDemand" else "resume it to use it"
+        return Situation.SUSPENDED, Reason.SUSPENDED, f"suspended; {how}"
+
+    def _troubles(self) -> list[str]:
+        found = [
+            f"{role.value} Deployment: {live.blocked}" for role, live in self.observed.workloads.items() if live.blocked
+        ]
+        found += [
+            f"pod {pod.name}: {pod.trouble}"
+            for pod in self.observed.pods
+            if pod.trouble and not pod.ready and not pod.terminating
+        ]
+        return found[:3]
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 6 else None
+
+
+def _span(text: str | None) -> timedelta | None:
+    try:
+        return parse_duration(text) if text else None
+    except ValueError:
+        return None
