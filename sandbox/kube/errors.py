@@ -139,9 +139,7 @@ def too_many_requests(message: str, retry_after: int = 1) -> StatusError:
 
 
 def internal(message: str) -> StatusError:
-    return StatusError(
-        500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]}
-    )
+    return StatusError(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})
 
 
 def too_large_resource_version(wanted: int, current: int) -> StatusError:

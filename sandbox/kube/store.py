@@ -172,6 +172,7 @@ class Store:
 
     def __init__(self, *, history: int = HISTORY, journal: Callable[[Change], None] | None = None) -> None:
         self.journal = journal
+        self.listeners: list[Callable[[Change], None]] = []  # told of every change, before it is awaited on
         self._history = history
         self._revision = 1
         self._base = 0  # the revision up to which nothing is remembered: that of the last restore
@@ -246,10 +247,11 @@ class Store:
         self._require_current(resource, previous)
         return self._commit("MODIFIED", resource, Entry(previous.namespace, previous.name, obj, 0), previous)
 
-    def delete(self, resource: GroupResource, previous: Entry) -> Entry:
-        """Remove exactly the revision `previous`; the result carries the deletion's resourceVersion."""
+    def delete(self, resource: GroupResource, previous: Entry, final: Object | None = None) -> Entry:
+        """Remove exactly the revision `previous`, last seen as `final`; the result carries a revision of its own."""
         self._require_current(resource, previous)
-        obj = {**previous.obj, "metadata": {**previous.obj["metadata"]}}
+        last = previous.obj if final is None else final
+        obj = {**last, "metadata": {**last["metadata"]}}
         return self._commit("DELETED", resource, Entry(previous.namespace, previous.name, obj, 0), previous)
 
     def _require_current(self, resource: GroupResource, previous: Entry) -> None:
@@ -259,9 +261,7 @@ class Store:
         if current.revision != previous.revision:
             raise errors.conflict(resource.plural, resource.group, previous.name, errors.MODIFIED)
 
-    def _commit(
-        self, kind: ChangeType, resource: GroupResource, entry: Entry, previous: Entry | None
-    ) -> Entry:
+    def _commit(self, kind: ChangeType, resource: GroupResource, entry: Entry, previous: Entry | None) -> Entry:
         revision = self._revision + 1
         entry.revision = revision
         entry.obj["metadata"]["resourceVersion"] = str(revision)
@@ -274,6 +274,8 @@ class Store:
         table.record(change)
         for subscriber in (*table.subscribers, *self._everything):
             subscriber.offer(change)
+        for listener in self.listeners:
+            listener(change)
         return entry
 
     @staticmethod

@@ -1,0 +1,216 @@
+"""The built-in kinds: the table of what is served without any CustomResourceDefinition.
+
+`builtin_kinds(store)` is called once by the server. Schemas, special rules, printing columns and the two forms of
+Events come from the modules beside this one; here they become `Kind`s.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from sandbox.kube import service_addresses
+from sandbox.kube.builtin_rules import PREPARE, VALIDATE, Prepare
+from sandbox.kube.builtin_types import TYPES
+from sandbox.kube.custom import validate_crd
+from sandbox.kube.errors import Cause, StatusError
+from sandbox.kube.event_forms import core_form, events_form
+from sandbox.kube.printing import ROWS
+from sandbox.kube.resources import ALL_VERBS, Kind, ScalePaths
+from sandbox.kube.store import GroupResource, Store
+from sandbox.kube.structural import StructuralSchema
+
+Object = dict[str, Any]
+
+# group/version: then per line  plural Kind scope [short names] [+categories] [/sub-resources] [type in the schema]
+_TABLE: Final = """
+v1
+ namespaces Namespace cluster ns /status,finalize
+ configmaps ConfigMap namespaced cm
+ secrets Secret namespaced
+ services Service namespaced svc +all /status
+ pods Pod namespaced po +all /status,binding,eviction,log
+ serviceaccounts ServiceAccount namespaced sa /token
+ endpoints Endpoints namespaced ep
+ events Event namespaced ev
+ nodes Node cluster no /status
+ persistentvolumeclaims PersistentVolumeClaim namespaced pvc /status
+ persistentvolumes PersistentVolume cluster pv /status
+ resourcequotas ResourceQuota namespaced quota /status
+ limitranges LimitRange namespaced limits
+apps/v1
+ deployments Deployment namespaced deploy +all /status,scale
+ replicasets ReplicaSet namespaced rs +all /status,scale
+ statefulsets StatefulSet namespaced sts +all /status,scale
+ daemonsets DaemonSet namespaced ds +all /status
+ controllerrevisions ControllerRevision namespaced
+batch/v1
+ jobs Job namespaced +all /status
+ cronjobs CronJob namespaced cj +all /status
+autoscaling/v2
+ horizontalpodautoscalers HorizontalPodAutoscaler namespaced hpa +all /status
+policy/v1
+ poddisruptionbudgets PodDisruptionBudget namespaced pdb /status
+networking.k8s.io/v1
+ ingresses Ingress namespaced ing /status
+ ingressclasses IngressClass cluster
+ networkpolicies NetworkPolicy namespaced netpol
+coordination.k8s.io/v1
+ leases Lease namespaced
+rbac.authorization.k8s.io/v1
+ roles Role namespaced
+ rolebindings RoleBinding namespaced
+ clusterroles ClusterRole cluster
+ clusterrolebindings ClusterRoleBinding cluster
+discovery.k8s.io/v1
+ endpointslices EndpointSlice namespaced
+events.k8s.io/v1
+ events Event namespaced ev =NewEvent
+apiextensions.k8s.io/v1
+ customresourcedefinitions CustomResourceDefinition cluster crd,crds +api-extensions /status
+admissionregistration.k8s.io/v1
+ mutatingwebhookconfigurations MutatingWebhookConfiguration cluster +api-extensions
+ validatingwebhookconfigurations ValidatingWebhookConfiguration cluster +api-extensions
+scheduling.k8s.io/v1
+ priorityclasses PriorityClass cluster pc
+storage.k8s.io/v1
+ storageclasses StorageClass cluster sc
+node.k8s.io/v1
+ runtimeclasses RuntimeClass cluster
+apiregistration.k8s.io/v1
+ apiservices APIService cluster +api-extensions /status
+authentication.k8s.io/v1
+ tokenreviews TokenReview cluster !create
+ selfsubjectreviews SelfSubjectReview cluster !create
+authorization.k8s.io/v1
+ subjectaccessreviews SubjectAccessReview cluster !create
+ localsubjectaccessreviews LocalSubjectAccessReview namespaced !create
+ selfsubjectaccessreviews SelfSubjectAccessReview cluster !create
+ selfsubjectrulesreviews SelfSubjectRulesReview cluster !create
+"""
+
+_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "Pod": (
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.nominatedNodeName",
+    ),
+    "Event": tuple(
+        f"involvedObject.{key}"
+        for key in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+    )
+    + ("reason", "reportingComponent", "source", "type"),
+    "Secret": ("type",),
+    "Namespace": ("status.phase",),
+    "Node": ("spec.unschedulable",),
+    "Service": ("spec.clusterIP", "spec.type"),
+    "ReplicaSet": ("status.replicas",),
+    "Job": ("status.successful",),
+}
+
+_NEW_EVENT_FIELDS: Final = tuple(path.replace("involvedObject.", "regarding.") for path in _FIELDS["Event"])
+
+
+class BuiltinStrategy:
+    """The schema of a built-in type plus the rules of its kind. The schema is compiled on first use."""
+
+    def __init__(self, kind: str, api_version: str, type_name: str, prepare: Prepare | None) -> None:
+        self._kind = kind
+        self._api_version = api_version
+        self._type = type_name
+        self._compiled: StructuralSchema | None = None
+        self._prepare = prepare
+        self._check = validate_crd if kind == "CustomResourceDefinition" else VALIDATE.get(kind)
+
+    @property
+    def _schema(self) -> StructuralSchema:
+        if self._compiled is None:
+            self._compiled = StructuralSchema(TYPES.resolved(self._type))
+        return self._compiled
+
+    def prune(self, obj: Object) -> list[str]:
+        return self._schema.prune(obj)
+
+    def default(self, obj: Object) -> None:
+        self._schema.default(obj)
+
+    def prepare(self, obj: Object, old: Object | None) -> None:
+        if self._prepare is not None:
+            self._prepare(obj, old)
+
+    def decodes(self, obj: Object) -> list[Cause]:
+        """Raise the 400 of a body that is not of this type at all; return what else is wrong with it."""
+        found = self._schema.validate(obj)
+        for cause in found:
+            if cause.reason == "FieldValueTypeInvalid" and "must be of type" in cause.message:
+                version = self._api_version.rpartition("/")[2]
+                raise StatusError(
+                    400,
+                    "BadRequest",
+                    f'{self._kind} in version "{version}" cannot be handled as a {self._kind}: '
+                    f"json: cannot unmarshal field {self._kind}.{cause.field}: {cause.message}",
+                )
+        return found
+
+    def validate(self, obj: Object, old: Object | None) -> list[Cause]:
+        found = self.decodes(obj)
+        if self._check is not None and not found:
+            found = self._check(obj, old)
+        return found
+
+
+def builtin_kinds(store: Store, prepare_crd: Prepare) -> list[Kind]:
+    """Every built-in kind. `store` is read for the Services that exist; `prepare_crd` completes CRDs."""
+    services = GroupResource("", "services")
+    prepare: dict[str, Prepare] = {
+        **PREPARE,
+        "CustomResourceDefinition": prepare_crd,
+        "Service": partial(service_addresses.prepare, services=lambda: store.objects(services)),
+    }
+    kinds: list[Kind] = []
+    group = version = ""
+    for line in _TABLE.splitlines():
+        if line and line[0] != " ":
+            group, _, version = line.rpartition("/")
+        elif line:
+            kinds.append(_kind(group, version, line.split(), prepare))
+    return kinds
+
+
+def _kind(group: str, version: str, words: list[str], prepare: dict[str, Prepare]) -> Kind:
+    plural, kind, scope, *rest = words
+    marked = {word[0]: word[1:] for word in rest if word[0] in "+/=!"}
+    short = next((word for word in rest if word[0] not in "+/=!"), "")
+    type_name = marked.get("=", kind)
+    api_version = f"{group}/{version}" if group else version
+    new_event = type_name == "NewEvent"
+    subresources = frozenset(filter(None, marked.get("/", "").split(",")))
+    columns, cells = ROWS.get(kind, ((), None))
+    return Kind(
+        group=group,
+        version=version,
+        plural=plural,
+        kind=kind,
+        namespaced=scope == "namespaced",
+        schema=TYPES.resolved(type_name),
+        schema_name=TYPES.prefix + type_name,
+        strategy=BuiltinStrategy(kind, api_version, type_name, prepare.get(kind)),
+        singular=kind.lower(),
+        list_kind=f"{kind}List",
+        short_names=tuple(filter(None, short.split(","))),
+        categories=(marked["+"],) if "+" in marked else (),
+        subresources=subresources,
+        scale=ScalePaths(selector=("spec", "selector")) if "scale" in subresources else None,
+        columns=columns,
+        cells=cells,
+        field_paths=_NEW_EVENT_FIELDS if new_event else _FIELDS.get(kind, ()),
+        storage=GroupResource("", "events") if new_event else None,
+        decode=events_form if new_event else None,
+        encode=core_form if new_event else None,
+        verbs=("create",) if "!" in marked else ALL_VERBS,
+    )

@@ -1,0 +1,586 @@
+"""The verbs of the API on objects: get, create, update, patch, delete, deletecollection.
+
+The HTTP shell, the sub-resources and the server's own controllers (garbage collection, namespaces, CRDs) call
+`Verbs` with a `Call` that says what is asked and by whom; permission was decided before. Here are the order of
+defaulting, admission and validation, optimistic locking, finalizers and graceful deletion. Results are objects in
+the version that was asked for and must not be changed. Listing and watching read the store on their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from sandbox.kube import errors, meta, patching
+from sandbox.kube.admission import Admission
+from sandbox.kube.apply import Conflicts, Writer, apply_config, track_update
+from sandbox.kube.errors import StatusError
+from sandbox.kube.fields import BadFields, Path
+from sandbox.kube.merge import BadItem
+from sandbox.kube.rbac import User
+from sandbox.kube.resources import Kind
+from sandbox.kube.store import Entry, GroupResource, Store
+from sandbox.kube.webhook_match import AdmissionRequest
+
+Object = dict[str, Any]
+Change = Callable[[Object], Object]
+
+NAMESPACES: Final = GroupResource("", "namespaces")
+PODS: Final = GroupResource("", "pods")
+_ATTEMPTS: Final = 8  # of a patch that lost a race, as in the real server
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, after its path and query were read. `warnings` go back to the caller with the answer."""
+
+    kind: Kind
+    verb: str
+    user: User
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    manager: str = "unknown"
+    dry_run: bool = False
+    field_validation: str = "Warn"
+    force: bool = False
+    may_create: Callable[[], None] = lambda: None  # raises 403: apply creates what is not there
+    options: Mapping[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """The body of a DELETE. Grace in seconds; None means the object's own."""
+
+    grace: int | None = None
+    propagation: str = ""
+    uid: str = ""
+    revision: str = ""
+
+    @classmethod
+    def parse(cls, body: Any, query: Mapping[str, str]) -> DeleteOptions:
+        """From the body and the query of a request; the body wins."""
+        document = body if isinstance(body, dict) else {}
+        wanted = document.get("preconditions") or {}
+        grace = document.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+        propagation = str(document.get("propagationPolicy") or query.get("propagationPolicy") or "")
+        orphan = document.get("orphanDependents")
+        if orphan is not None and not propagation:
+            propagation = "Orphan" if orphan else "Background"
+        if propagation not in ("", "Orphan", "Background", "Foreground"):
+            raise errors.bad_request(
+                f'invalid propagationPolicy "{propagation}": needs to be one of Orphan, Background, Foreground'
+            )
+        try:
+            return cls(
+                None if grace is None else max(int(grace), 0),
+                propagation,
+                str(wanted.get("uid") or ""),
+                str(wanted.get("resourceVersion") or ""),
+            )
+        except (TypeError, ValueError, AttributeError):
+            raise errors.bad_request("DeleteOptions cannot be read: check gracePeriodSeconds") from None
+
+
+class Verbs:
+    """Reads and writes of objects. `clock` says what time it is."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime], admission: Admission) -> None:
+        self.store = store
+        self.clock = clock
+        self.admission = admission
+
+    # -- get
+
+    def entry(self, call: Call) -> Entry:
+        """The stored object of a call; NotFound."""
+        found = self.store.get(call.kind.table, call.namespace, call.name)
+        if found is None:
+            raise errors.not_found(call.kind.plural, call.kind.group, call.name)
+        return found
+
+    def get(self, call: Call) -> Object:
+        return call.kind.shown(self.entry(call).obj)
+
+    # -- create
+
+    async def create(self, call: Call, body: Any) -> Object:
+        """Store a new object, given as a client sent it."""
+        obj = self.read_body(call, body)
+        for attempt in range(_ATTEMPTS):
+            fresh = orjson.loads(orjson.dumps(obj))
+            try:
+                return await self._create(call, fresh, applied=False)
+            except StatusError as error:
+                generated = not obj["metadata"].get("name")
+                if error.reason != "AlreadyExists" or not generated or attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _create(self, call: Call, obj: Object, *, applied: bool) -> Object:
+        kind = call.kind
+        self._require_room(call)
+        managed = obj["metadata"].get("managedFields") if applied else None
+        meta.begin(kind, obj, call.namespace, self.clock())
+        if call.name and obj["metadata"].get("name") != call.name:
+            raise _wrong_name(call, obj)
+        call_name, call.name = call.name, obj["metadata"].get("name", "")
+        self._complete(kind, obj, None)
+        meta.tidy(obj["metadata"])
+        mutated = await self._mutate(self._request(call, "CREATE", obj, None), call, None)
+        obj = mutated if mutated is not None else obj
+        if applied:
+            obj["metadata"]["managedFields"] = managed
+        else:
+            empty = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
+            obj = track_update(empty, obj, self._writer(call))
+        self._judge(kind, obj, None)
+        await self.admission.validate(self._request(call, "CREATE", obj, None), call.warnings)
+        self._require_room(call)
+        namespace, name = call.namespace, obj["metadata"]["name"]
+        if call.dry_run:
+            if self.store.get(kind.table, namespace, name) is not None:
+                raise errors.already_exists(kind.plural, kind.group, name)
+            return obj
+        call.name = call_name or name
+        return kind.shown(self.store.create(kind.table, namespace, name, self._stored(kind, obj)).obj)
+
+    def _require_room(self, call: Call) -> None:
+        """The namespace of a new object must exist and must not be on its way out."""
+        if not call.kind.namespaced:
+            return
+        namespace = self.store.get(NAMESPACES, "", call.namespace)
+        if namespace is None:
+            raise errors.not_found("namespaces", "", call.namespace)
+        if namespace.obj["metadata"].get("deletionTimestamp"):
+            why = f"unable to create new content in namespace {call.namespace} because it is being terminated"
+            refusal = errors.forbidden(call.kind.plural, call.kind.group, call.name, why)
+            cause = {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {call.namespace} is being terminated",
+                "field": "metadata.namespace",
+            }
+            refusal.details = {**(refusal.details or {}), "causes": [cause]}
+            raise refusal
+
+    # -- update and patch
+
+    async def update(self, call: Call, body: Any) -> Object:
+        """Replace an object (or its status) by what a client sent."""
+        obj = self.read_body(call, body)
+        wanted = obj["metadata"]
+        if not wanted.get("name"):
+            if call.subresource:
+                wanted["name"] = call.name
+            else:
+                causes = [errors.Cause("FieldValueRequired", "Required value: name must be provided", "metadata.name")]
+                raise errors.invalid(call.kind.kind, call.kind.group, call.name, causes)
+        if wanted["name"] != call.name:
+            raise _wrong_name(call, obj)
+        return await self.modify(call, lambda _old: orjson.loads(orjson.dumps(obj)))
+
+    async def patch(self, call: Call, content_type: str, body: bytes, document: Any) -> Object:
+        """Change an object by a patch. `document` is the decoded body; None for a JSON patch."""
+        kind = call.kind
+        if content_type == patching.APPLY_PATCH:
+            return await self.apply(call, document)
+        if content_type == patching.JSON_PATCH:
+            return await self.modify(call, lambda old: self._patched(call, patching.json_patch(old, body)))
+        if content_type == patching.MERGE_PATCH:
+            self._require_object(document)
+            return await self.modify(
+                call,
+                lambda old: self._patched(call, patching.merge_patch(old, orjson.loads(orjson.dumps(document)))),
+            )
+        if content_type == patching.STRATEGIC_PATCH:
+            if kind.custom:
+                raise errors.unsupported_media_type(
+                    "the body of the request was in an unknown format - accepted media types include: "
+                    + ", ".join((patching.JSON_PATCH, patching.MERGE_PATCH, patching.APPLY_PATCH))
+                )
+            self._require_object(document)
+            return await self.modify(
+                call,
+                lambda old: self._patched(
+                    call,
+                    patching.strategic_patch(old, orjson.loads(orjson.dumps(document)), kind.schema),
+                ),
+            )
+        raise errors.unsupported_media_type(
+            f"the body of the request was in an unknown format - {content_type or 'no content type'}: use one of "
+            + ", ".join((patching.JSON_PATCH, patching.MERGE_PATCH, patching.STRATEGIC_PATCH, patching.APPLY_PATCH))
+        )
+
+    @staticmethod
+    def _require_object(document: Any) -> None:
+        if not isinstance(document, dict):
+            raise errors.bad_request("error decoding patch: the patch must be an object")
+
+    def _patched(self, call: Call, obj: Any) -> Object:
+        if not isinstance(obj, dict):
+            raise errors.bad_request("the patch leaves no object")
+        checked = self.read_body(call, obj)
+        if checked["metadata"].get("name") != call.name:
+            raise _wrong_name(call, checked)
+        return checked
+
+    async def apply(self, call: Call, config: Any) -> Object:
+        """Server-side apply: create the object or merge the configuration into it."""
+        self._require_object(config)
+        if not call.options.get("fieldManager"):
+            raise _invalid_options("fieldManager", "is required for apply patch")
+        config = self.read_body(call, config)
+        metadata = config["metadata"]
+        if "managedFields" in metadata:
+            raise errors.bad_request("metadata.managedFields must be nil")
+        metadata.setdefault("name", call.name)
+        if call.kind.namespaced:
+            metadata.setdefault("namespace", call.namespace)
+        if metadata["name"] != call.name:
+            raise _wrong_name(call, config)
+        for attempt in range(_ATTEMPTS):
+            if self.store.get(call.kind.table, call.namespace, call.name) is not None:
+                return await self.modify(call, lambda old: self._applied(call, old, config), tracked=True)
+            if call.subresource:
+                raise errors.not_found(call.kind.plural, call.kind.group, call.name)
+            if metadata.get("uid"):
+                given = f"the provided object specified uid {metadata['uid']}"
+                why = f"uid mismatch: {given}, and no existing object was found"
+                raise errors.conflict(call.kind.plural, call.kind.group, call.name, why)
+            call.may_create()
+            empty = {"apiVersion": call.kind.api_version, "kind": call.kind.kind, "metadata": {}}
+            try:
+                fresh = orjson.loads(orjson.dumps(self._applied(call, empty, config)))
+                call.options = {**call.options, "created": "true"}
+                return await self._create(call, fresh, applied=True)
+            except StatusError as error:
+                if error.reason != "AlreadyExists" or attempt == _ATTEMPTS - 1:
+                    raise
+                call.options = {k: v for k, v in call.options.items() if k != "created"}
+        raise AssertionError("unreachable")
+
+    def _applied(self, call: Call, old: Object, config: Object) -> Object:
+        try:
+            merged = apply_config(old, config, self._writer(call), force=call.force)
+        except Conflicts as conflicts:
+            raise conflicts.to_error() from None
+        except (BadItem, BadFields) as error:
+            raise errors.bad_request(f"failed to create typed patch object: {error}") from error
+        result: Object = orjson.loads(orjson.dumps(merged))
+        return result
+
+    async def modify(
+        self,
+        call: Call,
+        change: Change,
+        *,
+        tracked: bool = False,
+    ) -> Object:
+        """Replace the live object by `change(copy of it)`; tried again after a lost race unless it names a version.
+
+        `tracked` says that `change` already keeps `managedFields`.
+        """
+        for attempt in range(_ATTEMPTS):
+            before = self.entry(call)
+            old = call.kind.shown(before.obj)
+            obj = change(orjson.loads(before.raw if old is before.obj else orjson.dumps(old)))
+            wanted = obj["metadata"].get("resourceVersion")
+            if wanted and wanted != str(before.revision):
+                raise errors.conflict(call.kind.plural, call.kind.group, call.name, errors.MODIFIED)
+            self._require_same_uid(call, obj, old)
+            if call.verb == "update" and not wanted and call.kind.kind == "Lease":
+                # A lock that is taken without naming the version seen would be no lock.
+                causes = [
+                    errors.Cause(
+                        "FieldValueInvalid",
+                        "Invalid value: 0: must be specified for an update",
+                        "metadata.resourceVersion",
+                    )
+                ]
+                raise errors.invalid(call.kind.kind, call.kind.group, call.name, causes)
+            try:
+                return await self._replace(call, obj, before, tracked=tracked)
+            except StatusError as error:
+                pinned = wanted and call.verb == "update"
+                lost = error.code == 409 and error.message.endswith(errors.MODIFIED)
+                if not lost or pinned or attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _replace(self, call: Call, obj: Object, before: Entry, *, tracked: bool) -> Object:
+        kind = call.kind
+        old = kind.shown(before.obj)
+        meta.carry_over(kind, obj, old, call.subresource)
+        if call.subresource == "status":
+            kind.strategy.default(obj)
+        else:
+            self._complete(kind, obj, old)
+        meta.bump_generation(kind, obj, old)
+        if not tracked:
+            obj = track_update(old, obj, self._writer(call))
+        meta.tidy(obj["metadata"])
+        mutated = await self._mutate(self._request(call, "UPDATE", obj, old), call, old)
+        if mutated is not None and mutated is not obj:
+            obj = mutated
+            meta.carry_over(kind, obj, old, call.subresource)
+            meta.bump_generation(kind, obj, old)
+        self._judge(kind, obj, old)
+        await self.admission.validate(self._request(call, "UPDATE", obj, old), call.warnings)
+        if _unchanged(obj, old):
+            return old
+        if call.dry_run:
+            return obj
+        stored = self._stored(kind, obj)
+        metadata = obj["metadata"]
+        if metadata.get("deletionTimestamp") and not metadata.get("finalizers") and not _lingers(kind, obj):
+            # The last finalizer is gone: this write is the deletion.
+            return kind.shown(self.store.delete(kind.table, before, stored).obj)
+        return kind.shown(self.store.update(kind.table, before, stored).obj)
+
+    @staticmethod
+    def _require_same_uid(call: Call, obj: Object, old: Object) -> None:
+        wanted, actual = obj["metadata"].get("uid"), old["metadata"].get("uid")
+        if wanted and wanted != actual:
+            why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
+            raise errors.conflict(call.kind.plural, call.kind.group, call.name, why)
+
+    # -- delete
+
+    async def delete(self, call: Call, options: DeleteOptions) -> tuple[Object, bool]:
+        """Delete an object, or mark it when finalizers or grace keep it: its last state, and whether it is gone."""
+        for attempt in range(_ATTEMPTS):
+            before = self.entry(call)
+            self._check_preconditions(call, options, before)
+            old = call.kind.shown(before.obj)
+            request = self._request(call, "DELETE", None, old)
+            await self._mutate(request, call, old)
+            await self.admission.validate(request, call.warnings)
+            try:
+                return self._delete(call, options, before)
+            except StatusError as error:
+                if error.code != 409 or attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _check_preconditions(self, call: Call, options: DeleteOptions, before: Entry) -> None:
+        metadata = before.obj["metadata"]
+        kind = call.kind
+        if options.uid and options.uid != metadata.get("uid"):
+            why = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {metadata.get('uid')}"
+            raise errors.conflict(kind.plural, kind.group, call.name, why)
+        if options.revision and options.revision != metadata["resourceVersion"]:
+            why = (
+                f"Precondition failed: ResourceVersion in precondition: {options.revision}, "
+                f"ResourceVersion in object meta: {metadata['resourceVersion']}"
+            )
+            raise errors.conflict(kind.plural, kind.group, call.name, why)
+
+    def _delete(self, call: Call, options: DeleteOptions, before: Entry) -> tuple[Object, bool]:
+        kind = call.kind
+        obj: Object = orjson.loads(before.raw)
+        metadata = obj["metadata"]
+        finalizers = _propagation_finalizers(metadata.get("finalizers") or [], options.propagation)
+        grace = _grace(kind, obj, options.grace)
+        if not finalizers and grace == 0 and not _lingers(kind, obj):
+            if not call.dry_run:
+                before = self.store.delete(kind.table, before)
+            return kind.shown(before.obj), True
+        if finalizers:
+            metadata["finalizers"] = finalizers
+        else:
+            metadata.pop("finalizers", None)
+        already = metadata.get("deletionTimestamp")
+        if not already or grace < int(metadata.get("deletionGracePeriodSeconds") or 0):
+            now = self.clock()
+            metadata["deletionTimestamp"] = meta.timestamp(now + timedelta(seconds=grace))
+            metadata["deletionGracePeriodSeconds"] = grace
+            if metadata.get("generation"):
+                metadata["generation"] += 0 if already else 1
+        if kind.kind == "Namespace" and not kind.group:
+            obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
+        if obj == before.obj:
+            return kind.shown(before.obj), False
+        if call.dry_run:
+            return kind.shown(obj), False
+        if already and not finalizers and grace == 0 and not _lingers(kind, obj):
+            return kind.shown(self.store.delete(kind.table, before).obj), True
+        return kind.shown(self.store.update(kind.table, before, obj).obj), False
+
+    # -- shared steps
+
+    def read_body(self, call: Call, body: Any) -> Object:
+        """A client's object, checked to be of the right type and freed from unknown fields."""
+        kind = call.kind
+        if not isinstance(body, dict):
+            raise errors.bad_request(f"the object provided is unrecognized: expected a {kind.kind} as an object")
+        body.setdefault("apiVersion", kind.api_version)
+        body.setdefault("kind", kind.kind)
+        if body["apiVersion"] != kind.api_version or body["kind"] != kind.kind:
+            raise errors.bad_request(
+                f"{body['kind']} in version {str(body['apiVersion']).rpartition('/')[2]!r} cannot be handled as a "
+                f"{kind.kind}: the request is for {kind.api_version}, Kind={kind.kind}"
+            )
+        if body.get("metadata") is None:
+            body["metadata"] = {}
+        wrong = meta.shape_error(body)
+        if wrong:
+            raise errors.bad_request(
+                f"{kind.kind} in version {kind.version!r} cannot be handled as a {kind.kind}: {wrong}"
+            )
+        metadata = body["metadata"]
+        unknown = kind.strategy.prune(body)
+        if unknown:
+            self._report_unknown(call, unknown)
+        namespace = metadata.get("namespace")
+        if kind.namespaced and namespace and namespace != call.namespace:
+            raise errors.bad_request(
+                f"the namespace of the provided object does not match the namespace sent on the request: "
+                f'"{namespace}" is not "{call.namespace}"'
+            )
+        if not kind.namespaced:
+            metadata.pop("namespace", None)
+        return body
+
+    @staticmethod
+    def _report_unknown(call: Call, unknown: list[str]) -> None:
+        found = [f'unknown field "{path}"' for path in unknown]
+        if call.field_validation == "Strict":
+            raise errors.bad_request(
+                f'{call.kind.kind} in version "{call.kind.version}" cannot be handled as a {call.kind.kind}: '
+                f"strict decoding error: {', '.join(found)}"
+            )
+        if call.field_validation == "Warn":
+            call.warnings.extend(text for text in found if text not in call.warnings)
+
+    @staticmethod
+    def _complete(kind: Kind, obj: Object, old: Object | None) -> None:
+        kind.strategy.default(obj)
+        kind.strategy.prepare(obj, old)
+
+    @staticmethod
+    def _judge(kind: Kind, obj: Object, old: Object | None) -> None:
+        causes = meta.validate(kind, obj, old) + kind.strategy.validate(obj, old)
+        if causes:
+            raise errors.invalid(kind.kind, kind.group, obj["metadata"].get("name", ""), causes)
+
+    @staticmethod
+    def _stored(kind: Kind, obj: Object) -> Object:
+        stored = kind.encode(obj) if kind.encode is not None else obj
+        return {**stored, "metadata": {**stored["metadata"]}}
+
+    def _writer(self, call: Call) -> Writer:
+        kind = call.kind
+        return Writer(
+            call.manager,
+            kind.api_version,
+            call.subresource,
+            meta.timestamp(self.clock()),
+            kind.schema,
+            _only_status if call.subresource == "status" else _no_status if kind.has_status else _nothing,
+        )
+
+    async def _mutate(self, request: AdmissionRequest, call: Call, old: Object | None) -> Object | None:
+        """The object after the mutating webhooks: `request.obj` itself when none changed it."""
+
+        def complete(obj: Object) -> None:
+            call.kind.strategy.prune(obj)
+            self._complete(call.kind, obj, old)
+
+        return await self.admission.mutate(request, call.warnings, complete)
+
+    def _request(self, call: Call, operation: str, obj: Object | None, old: Object | None) -> AdmissionRequest:
+        kind = call.kind
+        options = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
+        if call.verb == "patch" and operation != "DELETE":
+            options = dict.fromkeys(options, "PatchOptions")
+        document: Object = {"kind": options[operation], "apiVersion": "meta.k8s.io/v1"}
+        if call.options.get("fieldManager"):
+            document["fieldManager"] = call.options["fieldManager"]
+        if call.dry_run:
+            document["dryRun"] = ["All"]
+        return AdmissionRequest(
+            operation=operation,
+            group=kind.group,
+            version=kind.version,
+            resource=kind.plural,
+            kind=kind.kind,
+            name=call.name,
+            namespace=call.namespace,
+            subresource=call.subresource,
+            user=call.user,
+            obj=obj,
+            old=old,
+            options=document,
+            dry_run=call.dry_run,
+        )
+
+
+def _nothing(_path: Path) -> bool:
+    return False
+
+
+def _no_status(path: Path) -> bool:
+    return path[0] == "f:status"
+
+
+def _only_status(path: Path) -> bool:
+    return path[0] != "f:status"
+
+
+def _wrong_name(call: Call, obj: Object) -> StatusError:
+    name = obj["metadata"].get("name")
+    return errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.name})")
+
+
+def _invalid_options(field_name: str, why: str) -> StatusError:
+    causes = [errors.Cause("FieldValueRequired", f"Required value: {why}", field_name)]
+    return errors.invalid("PatchOptions", "meta.k8s.io", "", causes)
+
+
+def _unchanged(obj: Object, old: Object) -> bool:
+    """Whether a write would change nothing but the times of field managers."""
+    if obj.keys() != old.keys() or any(obj[key] != old[key] for key in obj if key != "metadata"):
+        return False
+    new_metadata, old_metadata = {**obj["metadata"]}, {**old["metadata"]}
+    for metadata in (new_metadata, old_metadata):
+        managed = metadata.pop("managedFields", None) or []
+        timeless = [{k: v for k, v in entry.items() if k != "time"} for entry in managed]
+        metadata["managedFields"] = sorted(timeless, key=lambda entry: orjson.dumps(entry, option=orjson.OPT_SORT_KEYS))
+        metadata.pop("resourceVersion", None)
+    return new_metadata == old_metadata
+
+
+def _propagation_finalizers(finalizers: list[str], propagation: str) -> list[str]:
+    if not propagation:
+        return finalizers
+    kept = [name for name in finalizers if name not in ("orphan", "foregroundDeletion")]
+    wanted = {"Orphan": ["orphan"], "Foreground": ["foregroundDeletion"]}
+    return kept + wanted.get(propagation, [])
+
+
+def _grace(kind: Kind, obj: Object, wanted: int | None) -> int:
+    """Seconds that a Pod on a node gets to stop; everything else goes at once."""
+    if kind.table != PODS:
+        return 0
+    spec = obj.get("spec") or {}
+    if not spec.get("nodeName") or (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return 0
+    if wanted is not None:
+        return wanted
+    own = obj["metadata"].get("deletionGracePeriodSeconds")
+    default = spec.get("terminationGracePeriodSeconds")
+    return int(own if own is not None else default if default is not None else 30)
+
+
+def _lingers(kind: Kind, obj: Object) -> bool:
+    """Whether a namespace's own finalizers or a Pod's grace keep a deleted object."""
+    if kind.table == NAMESPACES:
+        return bool((obj.get("spec") or {}).get("finalizers"))
+    if kind.table == PODS:
+        return int(obj["metadata"].get("deletionGracePeriodSeconds") or 0) > 0
+    return False
