@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import jsonpatch
-from crds.v1.defaulting import default_xtrinode
+from crds.v1.defaulting import default_catalog, default_xtrinode
 from crds.v1.validation import (
     breaking_changes,
     catalog_warnings,
@@ -32,6 +32,7 @@ from webhook.review import Decision, Request
 M = TypeVar("M", bound=Model)
 
 ALLOWED = Decision()
+_DEFAULTING = {XTRINODE_KIND: default_xtrinode, CATALOG_KIND: default_catalog}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,12 @@ class Judgement:
 
 def mutate(request: Request) -> Decision:
     """Defaults as a JSON patch; an object that cannot be defaulted is left for validation to explain."""
-    if request.kind != XTRINODE_KIND or request.object is None or _leaving(request.object):
+    default = _DEFAULTING.get(request.kind)
+    if default is None or request.object is None or request.subresource or _leaving(request.object):
         return ALLOWED
     if not isinstance(request.object.get("spec"), dict):
         return ALLOWED
-    defaulted = default_xtrinode(request.object)
+    defaulted = default(request.object)
     operations = jsonpatch.make_patch(request.object, defaulted).patch
     return Decision(patch=tuple(operations))
 

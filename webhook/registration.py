@@ -16,6 +16,7 @@ MUTATING = "xtrinode-defaulting"
 VALIDATING = "xtrinode-validation"
 MUTATE_PATH = "/mutate"
 VALIDATE_PATH = "/validate"
+_RESOURCES = ("xtrinodes", "xtrinodecatalogs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,12 @@ def configurations(endpoint: Endpoint, trusted: bytes, timeout_seconds: int) -> 
     sub-resources, so that an outage never stops status updates, deletes or anybody else's objects.
     """
     return (
-        _configuration("Mutating", MUTATING, "default", ["xtrinodes"], endpoint, MUTATE_PATH, trusted, timeout_seconds),
+        _configuration("Mutating", MUTATING, "default", _RESOURCES, endpoint, MUTATE_PATH, trusted, timeout_seconds),
         _configuration(
             "Validating",
             VALIDATING,
             "validate",
-            ["xtrinodes", "xtrinodecatalogs"],
+            _RESOURCES,
             endpoint,
             VALIDATE_PATH,
             trusted,
@@ -70,7 +71,7 @@ def _configuration(
     kind: str,
     name: str,
     verb: str,
-    resources: list[str],
+    resources: tuple[str, ...],
     endpoint: Endpoint,
     path: str,
     trusted: bytes,
@@ -80,7 +81,7 @@ def _configuration(
         "apiGroups": [GROUP],
         "apiVersions": [VERSION],
         "operations": ["CREATE", "UPDATE"],
-        "resources": resources,
+        "resources": list(resources),
         "scope": "Namespaced",
     }
     return {

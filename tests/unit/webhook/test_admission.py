@@ -1,0 +1,175 @@
+"""What an admission request comes to: defaults, errors with paths, permissions asked only for what changes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import jsonpatch
+import pytest
+
+from crds.v1.meta import ALLOW_BREAKING_UPDATE, BREAKING_UPDATE_REASON
+from webhook.admission import decide, judge, mutate
+from webhook.review import Request, User
+
+RUNTIME: dict[str, Any] = {
+    "apiVersion": "analytics.xtrinode.io/v1",
+    "kind": "XTrinode",
+    "metadata": {"name": "a", "namespace": "team"},
+    "spec": {"size": "m", "minWorkers": 0, "maxWorkers": 2},
+}
+CATALOG: dict[str, Any] = {
+    "apiVersion": "analytics.xtrinode.io/v1",
+    "kind": "XTrinodeCatalog",
+    "metadata": {"name": "sales", "namespace": "team"},
+    "spec": {
+        "connector": {
+            "postgres": {
+                "connectionURL": "jdbc:postgresql://db:5432/sales",
+                "connectionUser": "trino",
+                "connectionPasswordSecret": {"name": "sales-db", "key": "password"},
+            }
+        }
+    },
+}
+
+
+def request(new: dict[str, Any] | None, old: dict[str, Any] | None = None, **changes: Any) -> Request:
+    obj = new or old or RUNTIME
+    fields: dict[str, Any] = {
+        "uid": "1",
+        "operation": "CREATE" if old is None else "UPDATE",
+        "group": "analytics.xtrinode.io",
+        "kind": obj["kind"],
+        "resource": "xtrinodes" if obj["kind"] == "XTrinode" else "xtrinodecatalogs",
+        "subresource": "",
+        "namespace": "team",
+        "name": obj["metadata"]["name"],
+        "user": User("alice"),
+        "object": new,
+        "old_object": old,
+    }
+    return Request(**{**fields, **changes})
+
+
+def changed(obj: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    new = copy.deepcopy(obj)
+    new["spec"].update(spec)
+    return new
+
+
+def asked(new: dict[str, Any], old: dict[str, Any] | None = None) -> set[tuple[str, str]]:
+    found = judge(request(new, old))
+    assert not found.errors, found.errors
+    return {(access.subresource or access.resource, access.name) for access in found.accesses}
+
+
+def test_good_runtime_is_admitted_without_questions() -> None:
+    judgement = judge(request(RUNTIME))
+    assert (judgement.errors, judgement.accesses) == ((), ())
+
+
+def test_every_wrong_field_is_named_at_once() -> None:
+    errors = judge(request(changed(RUNTIME, size="xxl", minWorkers=-1, typo=1))).errors
+    assert {error.path for error in errors} == {"spec.size", "spec.minWorkers", "spec.typo"}
+
+
+def test_rule_between_fields_is_judged() -> None:
+    errors = judge(request(changed(RUNTIME, minWorkers=5))).errors
+    assert any("maxWorkers" in str(error) or "minWorkers" in str(error) for error in errors)
+
+
+def test_defaulting_patch_makes_exactly_the_defaulted_object() -> None:
+    from crds.v1.defaulting import default_xtrinode
+
+    sloppy = changed(RUNTIME, size="M")
+    patched = jsonpatch.apply_patch(sloppy, list(mutate(request(sloppy)).patch))
+    assert patched == default_xtrinode(sloppy)
+    assert mutate(request(patched)).patch == ()
+
+
+def test_object_that_has_no_spec_is_left_to_validation() -> None:
+    broken = {**RUNTIME, "spec": "m"}
+    assert mutate(request(broken)).patch == ()
+    assert judge(request(broken)).errors
+
+
+@pytest.mark.parametrize(
+    ("spec", "privilege"),
+    [
+        ({"valuesOverlay": {"commonLabels": {"a": "b"}}}, "valuesoverlay"),
+        ({"helmChartConfig": {"imagePullSecrets": []}}, "valuesoverlay"),
+        ({"keda": {"jmxExporter": {"enabled": True, "image": "evil/image:1"}}}, "images"),
+    ],
+)
+def test_privileged_field_needs_its_permission_when_it_changes(spec: dict[str, Any], privilege: str) -> None:
+    new = changed(RUNTIME, **spec)
+    assert (privilege, "") in asked(new)
+    assert (privilege, "") in asked(new, RUNTIME)
+    assert (privilege, "") in asked(RUNTIME, new), "taking it away is a change as well"
+    assert asked(changed(new, suspended=True), new) == set(), "an edit elsewhere needs nothing"
+
+
+def test_secret_is_asked_about_when_it_is_newly_named() -> None:
+    assert asked(CATALOG) == {("secrets", "sales-db")}
+    labelled = copy.deepcopy(CATALOG)
+    labelled["spec"]["labels"] = {"team": "sales"}
+    assert asked(labelled, CATALOG) == set()
+    other = copy.deepcopy(CATALOG)
+    other["spec"]["connector"]["postgres"]["connectionPasswordSecret"]["name"] = "other"
+    assert asked(other, CATALOG) == {("secrets", "other")}
+
+
+def test_breaking_edit_needs_the_annotations_and_the_permission() -> None:
+    smaller = changed(RUNTIME, size="s")
+    (error,) = judge(request(smaller, RUNTIME)).errors
+    assert ALLOW_BREAKING_UPDATE in error.message
+    smaller["metadata"]["annotations"] = {ALLOW_BREAKING_UPDATE: "true", BREAKING_UPDATE_REASON: "cost"}
+    assert asked(smaller, RUNTIME) == {("breakglass", "")}
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        request({**RUNTIME, "metadata": {"name": "a", "namespace": "team", "labels": {"x": "y"}}}, RUNTIME),
+        request(None, RUNTIME, operation="DELETE"),
+        request(changed(RUNTIME, size="nonsense"), RUNTIME, subresource="status"),
+    ],
+    ids=["labels", "delete", "status"],
+)
+def test_what_leaves_the_spec_alone_passes(same: Request) -> None:
+    judgement = judge(same)
+    assert (judgement.errors, judgement.accesses) == ((), ())
+
+
+def test_object_that_is_being_deleted_may_lose_its_finalizer_whatever_its_spec() -> None:
+    old = changed(RUNTIME, size="nonsense")
+    old["metadata"] = {**old["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["f"]}
+    new = copy.deepcopy(old)
+    new["metadata"]["finalizers"] = []
+    new["spec"]["typo"] = 1
+    assert judge(request(new, old)).errors == ()
+    assert mutate(request(new, old)).patch == ()
+
+
+def test_what_was_admitted_once_may_stay_while_something_else_changes() -> None:
+    old = changed(RUNTIME, minWorkers=5)  # today's rules refuse it
+    assert judge(request(old)).errors
+    assert judge(request(changed(old, suspended=True), old)).errors == ()
+
+
+def test_namespace_of_the_request_stands_in_for_a_missing_one() -> None:
+    nameless = copy.deepcopy(CATALOG)
+    del nameless["metadata"]["namespace"]
+    (access,) = judge(request(nameless)).accesses
+    assert access.namespace == "team"
+
+
+def test_refused_permission_is_forbidden_and_says_how_to_get_it() -> None:
+    judgement = judge(request(changed(RUNTIME, valuesOverlay={"commonLabels": {"a": "b"}})))
+    (access,) = judgement.accesses
+    decision = decide(judgement, (access.refusal("alice", "no RBAC policy matched"),))
+    assert not decision.allowed
+    assert decision.forbidden
+    assert "xtrinodes/valuesoverlay" in str(decision.errors[0])
+    assert "alice" in str(decision.errors[0])
