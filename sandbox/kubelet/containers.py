@@ -154,7 +154,9 @@ class ContainerRunner:
                     where = f"{meta(pod).get('name')}_{key(pod).namespace}({uid(pod)})"
                     text = f"back-off {delay:g}s restarting failed container={self.name} pod={where}"
                     self._set(state=Waiting("CrashLoopBackOff", text), last=ended)
-                    self._event("Warning", "BackOff", text)
+                    self._event(
+                        "Warning", "BackOff", f"Back-off restarting failed container {self.name} in pod {where}"
+                    )
                     await self._unless_stopped(asyncio.sleep(delay))
         except Stopped:
             return

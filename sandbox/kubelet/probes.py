@@ -15,6 +15,7 @@ from typing import Any
 
 EAGER_GROWTH = 1.3
 EAGER_LIMIT = 1.0  # seconds between eager attempts, at most
+LIVENESS_PAUSE = 1.0  # seconds before the first liveness attempt where the manifest asks for no delay
 
 
 class ProbeKind(Enum):
@@ -74,7 +75,9 @@ class ProbeTracker:
         self._eager = pace.eager and probe.kind is not ProbeKind.LIVENESS
         self._interval = pace.eager_interval
         self._last: float | None = None
-        self._due = started_at + probe.initial_delay
+        # A liveness attempt in the instant of the start could only fail, and says nothing.
+        first = probe.initial_delay or (min(probe.period, LIVENESS_PAUSE) if pace.eager else 0.0)
+        self._due = started_at + (first if probe.kind is ProbeKind.LIVENESS else probe.initial_delay)
         self._started_at = started_at
         self._streak = 0
         self._streak_of = False

@@ -31,10 +31,11 @@ def refusal(pod: Object, node: Object, others: Iterable[Object]) -> str | None:
     reasons = list(_reasons(pod, node, others))
     if not reasons:
         return None
-    return (
-        f"0/1 nodes are available: {', '.join(reasons)}. "
-        "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+    full = any(reason.startswith(("1 Insufficient", "1 Too many")) for reason in reasons)
+    victims = (
+        "1 No preemption victims found for incoming pod." if full else "1 Preemption is not helpful for scheduling."
     )
+    return f"0/1 nodes are available: {', '.join(reasons)}. preemption: 0/1 nodes are available: {victims}"
 
 
 def _reasons(pod: Object, node: Object, others: Iterable[Object]) -> Iterable[str]:

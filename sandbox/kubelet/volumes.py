@@ -147,10 +147,10 @@ def relative_path(text: str) -> str:
 
 def absolute_path(text: str) -> PurePosixPath:
     """A mount path below a container's root, as a relative path; or ConfigWrong."""
-    path = PurePosixPath(text)
+    path = PurePosixPath(text.lstrip("/"))  # two leading slashes are a root of their own to pathlib
     if "\0" in text or ".." in path.parts:
         raise ConfigWrong(f"mountPath {text!r} must not hold '..'")
-    parts = [part for part in path.parts if part != "/"]
+    parts = path.parts
     if not parts:
         raise ConfigWrong("mountPath / would hide the whole file system of the container")
     return PurePosixPath(*parts)
