@@ -112,9 +112,7 @@ def kubeconfig(
             }
         ],
         "users": [{"name": user, "user": {"token": token}}],
-        "contexts": [
-            {"name": cluster, "context": {"cluster": cluster, "user": user, "namespace": "default"}}
-        ],
+        "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": user, "namespace": "default"}}],
         "current-context": cluster,
         "preferences": {},
     }
@@ -158,9 +156,7 @@ def issue_leaf(
         .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
     return certificate.public_bytes(serialization.Encoding.PEM), _private_pem(key)
