@@ -106,8 +106,8 @@ class FieldError:
             "Duplicate": "Duplicate value",
             "TooLong": "Too long",
         }
-        shown = "" if self.value is None else f" {self.value!r}"
-        return f"{self.path}: {words[self.kind]}:{shown}: {self.message}"
+        shown = "" if self.value is None else f"{self.value!r}: "
+        return f"{self.path}: {words[self.kind]}: {shown}{self.message}"
 
 
 class InvalidObject(Exception):

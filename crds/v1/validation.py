@@ -169,6 +169,8 @@ def _overlay_warnings(x: XTrinode) -> Iterator[str]:
     except InvalidObject:
         return
     for path in unknown(parsed):
+        if path.removeprefix(f"{overlay.PATH}.") in overlay.DENIED:
+            continue  # an error says so already
         advice = overlay.ADVICE.get(path)
         yield f"{path} is not used" + (f": {advice}" if advice else "; see the list of keys in the reference")
     server = parsed.server.autoscaling
