@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from controller.drift import digest
+from controller.execute import OWNED
 from controller.observed import ObjectRef, Source
 from controller.selection import matches
 from crds.client.informer import Informer
@@ -22,14 +23,8 @@ from crds.client.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
-    HORIZONTAL_POD_AUTOSCALERS,
-    INGRESSES,
-    NETWORK_POLICIES,
-    POD_DISRUPTION_BUDGETS,
     PODS,
     SECRETS,
-    SERVICE_ACCOUNTS,
-    SERVICES,
     XTRINODE_CATALOGS,
     XTRINODES,
     Resource,
@@ -44,17 +39,6 @@ from crds.v1.xtrinodecatalog import XTrinodeCatalog
 Object = dict[str, Any]
 Key = tuple[str, str]
 
-#: Kinds that are rendered; all but ConfigMaps are watched by our label.
-OWNED: tuple[Resource, ...] = (
-    SERVICE_ACCOUNTS,
-    CONFIG_MAPS,
-    SERVICES,
-    DEPLOYMENTS,
-    POD_DISRUPTION_BUDGETS,
-    HORIZONTAL_POD_AUTOSCALERS,
-    INGRESSES,
-    NETWORK_POLICIES,
-)
 OURS = f"{meta.MANAGED_BY_LABEL}={meta.MANAGED_BY}"
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 

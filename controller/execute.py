@@ -32,25 +32,34 @@ from controller.actions import (
 )
 from controller.drift import agrees, digest
 from controller.observed import ObjectRef
-from crds.client import (
+from crds.client.errors import ApiError, Conflict, NotFound
+from crds.client.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
+    HORIZONTAL_POD_AUTOSCALERS,
+    INGRESSES,
+    NETWORK_POLICIES,
     POD_DISRUPTION_BUDGETS,
     SERVICE_ACCOUNTS,
     SERVICES,
-    ApiError,
-    Conflict,
-    KubeClient,
-    NotFound,
     Resource,
 )
+from crds.client.transport import KubeClient
 
 log = logging.getLogger("controller.execute")
 
-RESOURCES: dict[tuple[str, str], Resource] = {
-    (resource.api_version, resource.kind): resource
-    for resource in (SERVICE_ACCOUNTS, CONFIG_MAPS, SERVICES, DEPLOYMENTS, POD_DISRUPTION_BUDGETS)
-}
+#: Every kind that is rendered. All but ConfigMaps are watched by our label.
+OWNED: tuple[Resource, ...] = (
+    SERVICE_ACCOUNTS,
+    CONFIG_MAPS,
+    SERVICES,
+    DEPLOYMENTS,
+    POD_DISRUPTION_BUDGETS,
+    HORIZONTAL_POD_AUTOSCALERS,
+    INGRESSES,
+    NETWORK_POLICIES,
+)
+RESOURCES: dict[tuple[str, str], Resource] = {(kind.api_version, kind.kind): kind for kind in OWNED}
 
 Object = Mapping[str, Any]
 
