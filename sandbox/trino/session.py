@@ -1,0 +1,128 @@
+"""Who asks, and with what settings: the X-Trino-* request headers as one value.
+
+Built by the statement resource from a request that has passed authentication; read by the engine.
+The headers come once, with the POST; later polls carry none of this.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote_plus
+from zoneinfo import ZoneInfo
+
+_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
+NO_TRANSACTION = "NONE"
+
+
+class InvalidSessionHeader(ValueError):
+    """A header that the server answers with 400; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    user: str
+    source: str | None = None
+    catalog: str | None = None
+    schema: str | None = None
+    time_zone: str = "UTC"
+    properties: Mapping[str, str] = field(default_factory=dict)
+    prepared: Mapping[str, str] = field(default_factory=dict)
+    transaction_id: str | None = None
+    client_capabilities: frozenset[str] = frozenset()
+    client_tags: tuple[str, ...] = ()
+    trace_token: str | None = None
+
+    @property
+    def parametric_datetime(self) -> bool:
+        return "PARAMETRIC_DATETIME" in self.client_capabilities
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(_zone_key(self.time_zone))
+
+
+@dataclass(slots=True)
+class SessionChanges:
+    """What a statement tells the client to change; each becomes a response header."""
+
+    catalog: str | None = None
+    schema: str | None = None
+    path: str | None = None
+    set_properties: dict[str, str] = field(default_factory=dict)
+    reset_properties: list[str] = field(default_factory=list)
+    added_prepared: dict[str, str] = field(default_factory=dict)
+    deallocated_prepared: list[str] = field(default_factory=list)
+    started_transaction: str | None = None
+    clear_transaction: bool = False
+
+
+def session_from_headers(headers: Any, user: str) -> Session:
+    """`headers` is a case-insensitive multi-mapping with getall; raises InvalidSessionHeader."""
+
+    def text(name: str) -> str | None:
+        value = headers.get(name)
+        return value.strip() or None if value is not None else None
+
+    catalog, schema = text("X-Trino-Catalog"), text("X-Trino-Schema")
+    if schema is not None and catalog is None:
+        raise InvalidSessionHeader("Schema is set but catalog is not")
+    zone = text("X-Trino-Time-Zone") or "UTC"
+    try:
+        ZoneInfo(_zone_key(zone))
+    except (ValueError, OSError) as error:
+        raise InvalidSessionHeader(f"Time zone not supported: {zone}") from error
+    transaction = text("X-Trino-Transaction-Id")
+    return Session(
+        user=user,
+        source=text("X-Trino-Source"),
+        catalog=catalog.lower() if catalog else None,
+        schema=schema.lower() if schema else None,
+        time_zone=zone,
+        properties=_pairs(headers.getall("X-Trino-Session", ()), "X-Trino-Session"),
+        prepared={
+            unquote_plus(key): value
+            for key, value in _pairs(
+                headers.getall("X-Trino-Prepared-Statement", ()), "X-Trino-Prepared-Statement"
+            ).items()
+        },
+        transaction_id=None if transaction is None or transaction.upper() == NO_TRANSACTION else transaction,
+        client_capabilities=frozenset(_list(headers.getall("X-Trino-Client-Capabilities", ()))),
+        client_tags=tuple(_list(headers.getall("X-Trino-Client-Tags", ()))),
+        trace_token=text("X-Trino-Trace-Token"),
+    )
+
+
+def _list(values: Iterable[str]) -> list[str]:
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def _pairs(values: Iterable[str], header: str) -> dict[str, str]:
+    result = {}
+    for item in _list(values):
+        key, separator, value = item.partition("=")
+        if not separator or not key.strip():
+            raise InvalidSessionHeader(f"Invalid {header} header")
+        result[key.strip()] = unquote_plus(value.strip())
+    return result
+
+
+def _zone_key(name: str) -> str:
+    """Fixed offsets have IANA names with the sign turned round; only whole hours have one."""
+    match = _OFFSET.fullmatch(name)
+    if match is None:
+        return name
+    hours, minutes = int(match[2]), int(match[3])
+    if minutes:
+        raise ValueError(f"no zone for {name}")
+    if hours == 0:
+        return "UTC"
+    return f"Etc/GMT{'-' if match[1] == '+' else '+'}{hours}"
+
+
+def iso_utc(moment: datetime) -> str:
+    """2026-01-31T10:20:30.123Z"""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
