@@ -261,6 +261,10 @@ def apply_config(live: Object, config: Object, writer: Writer, *, force: bool) -
 
     `live` is {} plus type and name when the object does not exist yet. Raises Conflicts, BadItem.
     """
+    return _refresh_last_applied(_apply_or_take_over(live, config, writer, force=force), config, writer)
+
+
+def _apply_or_take_over(live: Object, config: Object, writer: Writer, *, force: bool) -> Object:
     try:
         return _apply(live, config, writer, force=force)
     except Conflicts as conflicts:
@@ -288,7 +292,6 @@ def _apply(live: Object, config: Object, writer: Writer, *, force: bool) -> Obje
         everyone = set_here.union(*(owned.paths for owned in managers.values()))
         dropped = fields.with_parents(before.paths) - fields.with_parents(everyone)
         result = merge.remove(result, dropped, schema)
-    result = _refresh_last_applied(current, config, result, writer)
     difference = merge.compare(current, result, schema)
     changed = difference.added | difference.modified
     owners = {
@@ -310,9 +313,9 @@ def _annotation(obj: Object) -> str | None:
     return ((obj.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED)
 
 
-def _refresh_last_applied(live: Object, config: Object, result: Object, writer: Writer) -> Object:
+def _refresh_last_applied(result: Object, config: Object, writer: Writer) -> Object:
     """Keep client-side apply's record in step, so that going back to it does not undo what was applied."""
-    if writer.manager != KUBECTL or _annotation(live) is None or _annotation(result) is None:
+    if writer.manager != KUBECTL or _annotation(result) is None:
         return result
     metadata = result["metadata"]
     text = orjson.dumps(_plain(config), option=orjson.OPT_SORT_KEYS).decode() + "\n"

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 import yaml
 
-from sandbox.kube import errors
+from sandbox.kube import errors, protobuf
 
 JSON: Final = "application/json"
 YAML: Final = ("application/yaml", "application/x-yaml", "application/apply-patch+yaml")
@@ -27,8 +27,8 @@ def decode(body: bytes, content_type: str) -> Any:
     if not body.strip():
         return None
     if content_type == PROTOBUF:
-        raise errors.unsupported_media_type("protobuf bodies are not understood yet")
-    if content_type in YAML:
+        document = _protobuf(body)
+    elif content_type in YAML:
         document = _yaml(body)
     elif content_type in (JSON, "", "application/octet-stream") or content_type.endswith("+json"):
         document = _json(body)
@@ -40,6 +40,15 @@ def decode(body: bytes, content_type: str) -> Any:
     if _too_deep(document):
         raise errors.bad_request(f"the object provided is nested deeper than {_DEEPEST} levels")
     return document
+
+
+def _protobuf(body: bytes) -> Any:
+    try:
+        return protobuf.decode(body).obj
+    except protobuf.BadProtobuf as error:
+        raise errors.bad_request(f"the protobuf body cannot be read: {error}") from error
+    except protobuf.UnknownMessage as error:
+        raise errors.unsupported_media_type(str(error)) from error
 
 
 def _json(body: bytes) -> Any:
