@@ -40,6 +40,7 @@ check: $(STAMP) ## ruff, mypy strict, import contracts, generated files in step
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m crds.openapi --check
+	$(BIN)/python tools/reference.py --check
 
 format: $(STAMP) ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
@@ -52,8 +53,9 @@ test: $(STAMP) ## the whole suite, fast tiers first: unit, contract, wire, clust
 controlplane: ## build the real control plane that `make test` then also runs against (needs Go; once, cached)
 	@tools/build-controlplane
 
-manifests: $(STAMP) ## rewrite crds/manifests from the types
+manifests: $(STAMP) ## rewrite crds/manifests and docs/reference from the types and settings
 	$(BIN)/python -m crds.openapi
+	$(BIN)/python tools/reference.py
 
 lock: ## rewrite requirements.lock (names, versions, hashes; no addresses); needs uv
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate -q -o requirements.lock
