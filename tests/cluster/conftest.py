@@ -1,0 +1,80 @@
+"""The clusters that tests run against, and what most tests need of one.
+
+`cluster` is the sandbox's API server and, where its binaries are built, the real one: the same test for both.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from crds.client import KubeClient
+from crds.client.resources import NAMESPACES
+from tests.support import clusters
+from tests.support.clusters import Cluster
+from tests.support.control_plane import binaries, why_absent
+from tests.support.kube_http import KubeHttp
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session", params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if request.param == "sandbox":
+        with clusters.sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+            yield running
+        return
+    directory = binaries()
+    if directory is None:
+        pytest.skip(why_absent())
+    with clusters.real(directory) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(cluster: Cluster) -> AsyncIterator[KubeClient]:
+    """A cluster administrator."""
+    async with await KubeClient.connect(cluster.kubeconfig) as client:
+        yield client
+
+
+@pytest.fixture
+async def http(cluster: Cluster) -> AsyncIterator[KubeHttp]:
+    """The same administrator, in plain HTTP."""
+    async with KubeHttp(cluster.kubeconfig) as http:
+        yield http
+
+
+@pytest.fixture
+async def namespace(client: KubeClient) -> str:
+    """A namespace of this test's own."""
+    name = f"test-{next(_numbers)}"
+    await client.create(NAMESPACES, {"metadata": {"name": name}})
+    return name
+
+
+Kubectl = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def kubectl(cluster: Cluster, namespace: str, tmp_path: Path) -> Kubectl:
+    """Runs the stock kubectl in the test's namespace; `check=False` for commands that shall fail."""
+    program = shutil.which("kubectl")
+    if program is None:
+        pytest.skip("kubectl is not installed")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KUBECONFIG": cluster.kubeconfig}
+
+    def run(*arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        # A cache of its own: kubectl remembers discovery per address for hours.
+        command = [program, f"--cache-dir={tmp_path / 'cache'}", f"--namespace={namespace}", *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=environment, timeout=60)
+        assert not check or done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}{done.stdout}"
+        return done
+
+    return run
