@@ -216,12 +216,14 @@ class Routing(Model):
     )
     hostname_domain: HostName | None = Field(
         default=None,
-        description="Domain under which the host <namespace>--<name or group>.<domain> selects this route.",
+        description="Domain under which <namespace>--<name>.<domain>, or <routingGroup>.<domain> when a group is set, "
+        "selects this route. Not together with hostname.",
     )
     header: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(
         default=None,
         description="Further value of X-Trino-XTrinode that selects this route, written `X-Trino-XTrinode=value` or "
-        "just `value`. Must begin with the runtime's namespace and a slash unless policy shares it.",
+        "just `value`. A value with a slash begins with the runtime's own namespace. "
+        "<namespace>/<name> always works and need not be set.",
     )
     default: bool = Field(
         default=False, description="true: statements that select nothing come here. One runtime in all may have it."
