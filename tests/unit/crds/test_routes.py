@@ -1,8 +1,8 @@
 """The routing table: one result for one set of runtimes, nobody takes another's selector, bad entries stay alone.
 
-Plan: the built-in selector; shared groups; each conflict and who wins it; order does not matter; the document survives
 Plan: the built-in selector; shared groups; each conflict and who wins it; order does not matter; the document
-survives a round trip, whole and in shards; a malformed entry is a problem with a place; nothing makes the reader fail.
+survives a round trip, whole and in shards; a malformed entry is a problem with a place; nothing breaks the reader.
+"""
 
 import random
 from datetime import UTC, datetime, timedelta
