@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from gateway.http1.lines import BAD, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, kind_of
+from gateway.http1.lines import BAD, BAD_LENGTH, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, kind_of
 
 MORE: Final = -1  # all bytes belong to the body, and more must come
 MALFORMED: Final = -2
@@ -123,4 +123,5 @@ class ChunkScanner:
         self._trailer_bytes += len(line) + 2
         if self._trailer_bytes > self._trailer_limit:
             return False
-        return kind_of(line) not in (BAD, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION)
+        kind = kind_of(line)
+        return kind < CONTENT_LENGTH and kind not in (BAD, BAD_LENGTH, HOST, TRANSFER_ENCODING, CONNECTION)

@@ -17,7 +17,7 @@ from typing import Final
 BAD: Final = -1
 PASS: Final = 0
 HOST: Final = 1
-CONTENT_LENGTH: Final = 2
+BAD_LENGTH: Final = 2
 TRANSFER_ENCODING: Final = 3
 EXPECT: Final = 4
 TRANSACTION: Final = 5
@@ -32,10 +32,11 @@ HOP: Final = 12  # concerns one connection only
 FORWARDED: Final = 13
 SELECTOR: Final = 14
 INTERNAL: Final = 15  # ours; never leaves
+CONTENT_LENGTH: Final = 32  # and above: a Content-Length of `kind - CONTENT_LENGTH`
 
 _KINDS: Final[dict[bytes, int]] = {
     b"host": HOST,
-    b"content-length": CONTENT_LENGTH,
+    b"content-length": BAD_LENGTH,
     b"transfer-encoding": TRANSFER_ENCODING,
     b"connection": CONNECTION,
     b"keep-alive": HOP,
@@ -69,6 +70,8 @@ _CREDENTIALS: Final = frozenset(
 # NUL split messages in some readers, and no header needs the rest.
 _LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):([\t\x20-\x7e\x80-\xff]*+)").fullmatch
 
+_DIGITS: Final = re.compile(rb"[0-9]{1,18}").fullmatch
+
 _MEMO_LINES: Final = 4096
 _MEMO_LINE_BYTES: Final = 256
 MEMO: Final[dict[bytes, int]] = {}
@@ -81,7 +84,11 @@ def kind_of(line: bytes) -> int:
         return BAD
     name = found.group(1).lower()
     kind = _KINDS.get(name, PASS)
-    if kind == PASS and name.startswith(b"x-forwarded-"):
+    if kind == BAD_LENGTH:
+        digits = found.group(2).strip(b" \t")
+        if _DIGITS(digits) is not None:
+            kind = CONTENT_LENGTH + int(digits)
+    elif kind == PASS and name.startswith(b"x-forwarded-"):
         kind = FORWARDED
     elif kind == CONNECTION and found.group(2).strip(b" \t").lower() == b"keep-alive":
         kind = CONNECTION_KEPT
@@ -113,11 +120,3 @@ def connection_options(values: list[bytes]) -> tuple[bool, bool, frozenset[bytes
     """Of all Connection values: close, keep-alive, and the header names they nominate as hop-by-hop."""
     options = {option.strip(b" \t").lower() for value in values for option in value.split(b",")}
     return b"close" in options, b"keep-alive" in options, frozenset(options - NEVER_NOMINATED)
-
-
-_DIGITS: Final = re.compile(rb"[0-9]{1,18}").fullmatch
-
-
-def content_length(value: bytes) -> int:
-    """A Content-Length value as a number; -1 when it is anything but plain digits."""
-    return int(value) if _DIGITS(value) is not None else -1

@@ -13,6 +13,7 @@ from typing import Final
 from gateway.http1 import problem as p
 from gateway.http1.lines import (
     BAD,
+    BAD_LENGTH,
     CONNECTION,
     CONNECTION_KEPT,
     CONTENT_LENGTH,
@@ -21,21 +22,23 @@ from gateway.http1.lines import (
     FORWARDED,
     HOST,
     MEMO,
+    PASS,
     SELECTOR,
     TRANSACTION,
     TRANSFER_ENCODING,
     connection_options,
-    content_length,
     kind_of,
     name_of,
     value_of,
 )
 from gateway.http1.problem import Problem
 
-# Method, origin-form target, minor version; with the CRLF. No `#`: a fragment has no place on the wire.
-REQUEST_LINE: Final = re.compile(
-    rb"(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) (/[\x21\x22\x24-\x7e]*+) HTTP/1\.([01])\r\n"
-).match
+METHOD: Final = rb"(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH)"
+TARGET_REST: Final = rb"[\x21\x22\x24-\x7e]*+"  # no `#`: a fragment has no place on the wire
+VERSION: Final = rb" HTTP/1\.([01])\r\n"
+
+# Method, origin-form target, minor version; with the CRLF.
+REQUEST_LINE: Final = re.compile(METHOD + rb" (/" + TARGET_REST + rb")" + VERSION).match
 _ABSOLUTE_LINE: Final = re.compile(
     rb"(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) [Hh][Tt][Tt][Pp][Ss]?://([^/?# \r\n]*+)([/?][\x21\x22\x24-\x7e]*+|)"
     rb" HTTP/1\.([01])\r\n"
@@ -146,15 +149,12 @@ def parse_request_headers(block: bytes, max_headers: int) -> RequestHead | Probl
         return p.TOO_MANY_HEADERS
     head = RequestHead()
     connection: list[bytes] | None = None
-    codings = 0
-    dropped = False
-    kinds: list[int] = []
-    for index in range(count):
-        line = lines[index]
+    dropped: list[bytes] = []
+    del lines[count:]
+    for line in lines:
         known = MEMO.get(line)
         kind = kind_of(line) if known is None else known
-        kinds.append(kind)
-        if kind == 0:
+        if kind == PASS:
             continue
         if kind == HOST:
             if head.host is not None:
@@ -162,25 +162,24 @@ def parse_request_headers(block: bytes, max_headers: int) -> RequestHead | Probl
             head.host = value_of(line)
             if _AUTHORITY(head.host) is None:
                 return p.BAD_HOST
-        elif kind == CONTENT_LENGTH:
-            if head.has_length:
-                return p.BAD_LENGTH
-            head.length = content_length(value_of(line))
-            if head.length < 0:
-                return p.BAD_LENGTH
-            head.has_length = True
-        elif kind == TRANSFER_ENCODING:
-            codings += 1
-            if codings > 1 or value_of(line).lower() != b"chunked":
-                return p.BAD_CODING
-            head.chunked = True
         elif kind == CONNECTION_KEPT:
             head.keep_alive = True
+        elif kind >= CONTENT_LENGTH:
+            if head.has_length:
+                return p.BAD_LENGTH
+            head.length = kind - CONTENT_LENGTH
+            head.has_length = True
+        elif kind == BAD_LENGTH:
+            return p.BAD_LENGTH
+        elif kind == TRANSFER_ENCODING:
+            if head.chunked or value_of(line).lower() != b"chunked":
+                return p.BAD_CODING
+            head.chunked = True
         elif kind == CONNECTION:
             if connection is None:
                 connection = []
             connection.append(value_of(line))
-            dropped = True
+            dropped.append(line)
         elif kind == EXPECT:
             if value_of(line).lower() != b"100-continue":
                 return p.BAD_EXPECT
@@ -189,17 +188,17 @@ def parse_request_headers(block: bytes, max_headers: int) -> RequestHead | Probl
             if head.forwarded is None:
                 head.forwarded = []
             head.forwarded.append(line)
-            dropped = True
+            dropped.append(line)
         elif kind == SELECTOR:
             # Two selectors would let one reader see the first and another the last.
             if head.selector is not None:
                 return p.BAD_HEADER
             head.selector = value_of(line)
-            dropped = True
+            dropped.append(line)
         elif kind == TRANSACTION:
             head.transaction = value_of(line)
         elif kind >= DROPPED:
-            dropped = True
+            dropped.append(line)
         elif kind == BAD:
             return p.BARE_LINE_END if _BARE(line) is not None else p.BAD_HEADER
     if head.chunked and head.has_length:
@@ -207,24 +206,17 @@ def parse_request_headers(block: bytes, max_headers: int) -> RequestHead | Probl
     if not dropped:
         head.kept = block[:-2]
         return head
-    nominated: frozenset[bytes] = frozenset()
+    for line in dropped:
+        lines.remove(line)  # equal lines are of one kind, and all of them go
     if connection is not None:
-        close, keep_alive, nominated = connection_options(connection)
-        head.close = close
+        head.close, keep_alive, nominated = connection_options(connection)
         head.keep_alive = head.keep_alive or keep_alive
-    kept: list[bytes] = []
-    for index in range(count):
-        kind = kinds[index]
-        if kind >= CONNECTION_KEPT:
-            continue
-        line = lines[index]
-        if nominated and name_of(line) in nominated:
-            if kind == TRANSACTION:
+        if nominated:
+            lines = [line for line in lines if name_of(line) not in nominated]
+            if b"x-trino-transaction-id" in nominated:
                 head.transaction = None
-            continue
-        kept.append(line)
-    kept.append(b"")
-    head.kept = b"\r\n".join(kept)
+    lines.append(b"")
+    head.kept = b"\r\n".join(lines)
     return head
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from gateway.http1.lines import (
     BAD,
+    BAD_LENGTH,
     CHALLENGE,
     CONNECTION,
     CONNECTION_KEPT,
@@ -19,10 +20,10 @@ from gateway.http1.lines import (
     DROPPED,
     LOCATION,
     MEMO,
+    PASS,
     STARTED_TRANSACTION,
     TRANSFER_ENCODING,
     connection_options,
-    content_length,
     kind_of,
     name_of,
     value_of,
@@ -30,7 +31,7 @@ from gateway.http1.lines import (
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?").fullmatch
 
-_FRAMING: Final = (CONTENT_LENGTH, TRANSFER_ENCODING)
+NOTED: Final = (LOCATION, STARTED_TRANSACTION, CHALLENGE)
 _STATUS_MEMO_LINES: Final = 256
 _STATUS_MEMO: dict[bytes, int] = {}  # status line -> status * 2 + minor version
 
@@ -38,18 +39,7 @@ _STATUS_MEMO: dict[bytes, int] = {}  # status line -> status * 2 + minor version
 class ResponseHead:
     """What a response head means to a proxy. `length` is -1 when there is no Content-Length."""
 
-    __slots__ = (
-        "challenge",
-        "chunked",
-        "close",
-        "encoding",
-        "kept",
-        "length",
-        "location",
-        "minor",
-        "started_transaction",
-        "status",
-    )
+    __slots__ = ("chunked", "close", "encoding", "kept", "length", "minor", "noted", "status")
 
     def __init__(self, status: int, minor: int) -> None:
         self.status = status
@@ -58,9 +48,8 @@ class ResponseHead:
         self.chunked = False
         self.close = minor == 0
         self.encoding: bytes | None = None
-        self.location: bytes | None = None
-        self.started_transaction: bytes | None = None
-        self.challenge: bytes | None = None
+        # Headers that a proxy for Trino acts upon, by kind; None when there are none.
+        self.noted: dict[int, bytes] | None = None
         # Status line and the lines that go on, each with its CRLF, when anything had to be taken out or
         # rewritten; None when the head may go on as it came.
         self.kept: bytes | None = None
@@ -81,80 +70,86 @@ def _status(line: bytes) -> int:
 def parse_response_head(raw: bytes, max_headers: int) -> ResponseHead | None:
     """Judge a response head: from the status line up to and with the empty line. None when it is not trusted."""
     lines = raw.split(b"\r\n")
-    count = len(lines) - 2
-    if count < 1 or count > max_headers + 1:
+    count = len(lines) - 3
+    if count < 0 or count > max_headers:
         return None
     first = lines[0]
-    known_status = _STATUS_MEMO.get(first)
-    verdict = _status(first) if known_status is None else known_status
+    known = _STATUS_MEMO.get(first)
+    verdict = _status(first) if known is None else known
     if verdict < 0:
         return None
     head = ResponseHead(verdict >> 1, verdict & 1)
     dropped = head.minor == 0  # the version is ours to state
     connection: list[bytes] | None = None
-    for index in range(1, count):
-        line = lines[index]
+    lines = lines[1:-2]
+    for line in lines:
         known = MEMO.get(line)
         kind = kind_of(line) if known is None else known
-        if kind == 0:
+        if kind == PASS:
             continue
-        if kind == CONTENT_LENGTH:
+        if kind >= CONTENT_LENGTH:
             if head.length >= 0:
                 return None
-            head.length = content_length(value_of(line))
-            if head.length < 0:
-                return None
+            head.length = kind - CONTENT_LENGTH
+        elif kind == CONNECTION_KEPT:
+            if head.minor == 0:
+                head.close = False
         elif kind == TRANSFER_ENCODING:
             if head.chunked or value_of(line).lower() != b"chunked":
                 return None
             head.chunked = True
+        elif kind == CONTENT_ENCODING:
+            head.encoding = value_of(line).lower()
         elif kind == CONNECTION:
             if connection is None:
                 connection = []
             connection.append(value_of(line))
             dropped = True
-        elif kind == CONNECTION_KEPT:
-            if head.minor == 0:
-                head.close = False
         elif kind >= DROPPED:
             dropped = True
-        elif kind == CONTENT_ENCODING:
-            head.encoding = value_of(line).lower()
-        elif kind == LOCATION:
-            head.location = value_of(line)
-        elif kind == STARTED_TRANSACTION:
-            head.started_transaction = value_of(line)
-        elif kind == CHALLENGE:
-            # Several challenges may come; the one that names a token server is the one of interest.
-            challenge = value_of(line)
-            if head.challenge is None or b"x_token_server" in challenge:
-                head.challenge = challenge
-        elif kind == BAD:
+        elif kind in (BAD, BAD_LENGTH):
             return None
+        elif kind in NOTED:
+            _note(head, kind, value_of(line))
     if head.chunked and (head.length >= 0 or head.minor == 0):
         return None
-    bodiless = head.status == 204 or head.status < 200
-    if bodiless and (head.chunked or head.length >= 0):
-        dropped = True  # must not be there; some readers would wait for a body
-    if not dropped:
-        return head
+    status = head.status
+    bodiless = (status == 204 or status < 200) and (head.chunked or head.length >= 0)
+    if dropped or bodiless:
+        _rebuild(head, first, lines, connection, bodiless)
+    return head
+
+
+def _note(head: ResponseHead, kind: int, value: bytes) -> None:
+    if head.noted is None:
+        head.noted = {}
+    # Several challenges may come; the one that names a token server is the one of interest.
+    if kind != CHALLENGE or kind not in head.noted or b"x_token_server" in value:
+        head.noted[kind] = value
+
+
+def _rebuild(
+    head: ResponseHead, first: bytes, lines: list[bytes], connection: list[bytes] | None, bodiless: bool
+) -> None:
+    """Leave out what concerns our connection only, and framing where there must be no body."""
     nominated: frozenset[bytes] = frozenset()
     if connection is not None:
         close, keep_alive, nominated = connection_options(connection)
         head.close = close or (head.minor == 0 and not keep_alive)
     kept = [b"HTTP/1.1" + first[8:]]
-    for index in range(1, count):
-        line = lines[index]
+    for line in lines:
         known = MEMO.get(line)
         kind = kind_of(line) if known is None else known
-        if kind >= CONNECTION_KEPT or (bodiless and kind in _FRAMING):
+        if CONNECTION_KEPT <= kind < CONTENT_LENGTH:
+            continue
+        # What must not be there makes some readers wait for a body.
+        if bodiless and (kind >= CONTENT_LENGTH or kind == TRANSFER_ENCODING):
             continue
         if nominated and name_of(line) in nominated:
             continue
         kept.append(line)
     kept.append(b"")
     head.kept = b"\r\n".join(kept)
-    return head
 
 
 def kept_of(head: ResponseHead, raw: bytes) -> bytes:

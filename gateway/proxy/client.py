@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.http1 import problem as problems
 from gateway.http1.chunks import MALFORMED, ChunkScanner
-from gateway.http1.forwarded import origin_of
+from gateway.http1.forwarded import Origin, origin_of
 from gateway.http1.problem import Problem
 from gateway.http1.request import (
-    REQUEST_LINE,
     RequestHead,
     absolute_or_problem,
     hopeless,
@@ -30,7 +29,7 @@ from gateway.proxy import dispatch
 from gateway.proxy.answers import plain_error
 from gateway.proxy.counters import bucket_of, count
 from gateway.proxy.pages import Page
-from gateway.proxy.paths import OTHER, POLL, QUERY, SUBMIT, poll_of
+from gateway.proxy.paths import OTHER, POLL, SUBMIT, polled_id, request_line
 from gateway.routing.model import Outcome, Refusal, Route, Target
 
 if TYPE_CHECKING:
@@ -50,6 +49,10 @@ NO_BODY: Final = 0  # or all of it has come
 LENGTH: Final = 1
 CHUNKED: Final = 2
 
+_OK: Final = Outcome.OK
+_OVERLOAD: Final = Outcome.OVERLOAD
+_SERVER_ERROR: Final = Outcome.SERVER_ERROR
+
 _DETACHED: Final = asyncio.Transport()
 _RESET: Final = struct.pack("ii", 1, 0)
 _MEMO_KEPT_IDLE: Final = 4096  # bytes of a remembered header block that an idle connection may keep
@@ -68,12 +71,13 @@ class Memo:
         self.epoch = -1
 
 
+_NO_MEMO: Final = Memo(RequestHead(), b"", b"")
+
+
 class Client:
     """asyncio protocol (by shape) of the client's side."""
 
     __slots__ = (
-        "attempts",
-        "base",
         "begun",
         "body",
         "body_left",
@@ -82,14 +86,16 @@ class Client:
         "clock",
         "counters",
         "half_closed",
-        "head",
-        "head_only",
+        "head_limit",
         "keep",
         "kind",
         "memo",
         "memo_block",
+        "memo_now",
         "method",
         "moved",
+        "origin",
+        "origin_host",
         "outgoing",
         "parked_body",
         "partial",
@@ -102,7 +108,7 @@ class Client:
         "pumping",
         "query_id",
         "read_paused",
-        "retried",
+        "repeats",
         "reusable",
         "router",
         "seen_moved",
@@ -114,6 +120,7 @@ class Client:
         "started",
         "status",
         "target",
+        "target_limit",
         "target_path",
         "tls",
         "transport",
@@ -130,6 +137,8 @@ class Client:
         self.settings = server.settings
         self.counters = server.counters
         self.clock = server.clock
+        self.head_limit = server.settings.limits.head
+        self.target_limit = server.settings.limits.target
         # connection
         self.transport = _DETACHED
         self.peer = b"unknown"
@@ -142,6 +151,8 @@ class Client:
         self.partial = False  # the buffer is an unfinished head, already looked at
         self.memo_block = b""
         self.memo: Memo | None = None
+        self.origin: Origin | None = None  # of the last request that brought no X-Forwarded-* along
+        self.origin_host = b""
         self.write_paused = False
         self.read_paused = False
         self.half_closed = False
@@ -151,16 +162,14 @@ class Client:
         self.seen_moved = 0
         self.unsent = 0
         # request
-        self.serial = 0
+        self.serial = 0  # of searches for an owner
         self.kind = OTHER
         self.method = b""
         self.target_path = b""
-        self.head: RequestHead | None = None
-        self.base = b""  # the address that the client used
+        self.memo_now = _NO_MEMO
         self.query_id = b""
         self.keep = True  # the client wants the connection kept
         self.reusable = True  # the coordinator's connection can be kept
-        self.head_only = False
         self.outgoing = b""  # what goes to the coordinator at once
         self.body = NO_BODY
         self.body_left = 0
@@ -173,8 +182,7 @@ class Client:
         self.upstream: Upstream | None = None
         self.begun = False
         self.probe = False
-        self.retried = False
-        self.attempts = 0
+        self.repeats = 0
         self.status = 0
 
     # -- called by the event loop -----------------------------------------------------------------------------------
@@ -257,11 +265,11 @@ class Client:
         if end < 0:
             self._begin_head(data)
             return
-        line = REQUEST_LINE(data)
+        line = request_line(data)
         if line is None:
             self._serve_absolute(data, end)
             return
-        method, target, minor = line.groups()
+        method, target, query_id, minor = line.groups()
         line_end = line.end()
         block = data[line_end : end + 4]
         memo = self.memo
@@ -272,18 +280,16 @@ class Client:
             memo = self._derive(head)
             self.memo_block = block
             self.memo = memo
-        limits = self.settings.limits
-        if end > limits.head:
+        if end > self.head_limit:
             self.refuse(problems.HEAD_TOO_LARGE)
-        elif line_end > limits.target:
+        elif line_end > self.target_limit:
             self.refuse(problems.TARGET_TOO_LONG)
-        elif minor == b"1":
-            if memo.head.host is None:
-                self.refuse(problems.BAD_HOST)
-                return
+        elif minor == b"1" and memo.head.host is not None:
             self.keep = not memo.head.close
             self.reusable = True
-            self._start(method, target, data[:line_end], memo, data, end + 4)
+            self._start(method, target, query_id, data[:line_end], memo, data, end + 4)
+        elif minor == b"1":
+            self.refuse(problems.BAD_HOST)
         else:
             self._serve_1_0(method, target, memo, data, end)
 
@@ -310,7 +316,7 @@ class Client:
             self.keep = not head.close
             self.reusable = True
             line = b"".join((found.method, b" ", found.target, b" HTTP/1.1\r\n"))
-            self._start(found.method, found.target, line, memo, data, end + 4)
+            self._start(found.method, found.target, polled_id(found.target), line, memo, data, end + 4)
         else:
             self._serve_1_0(found.method, found.target, memo, data, end)
 
@@ -328,7 +334,7 @@ class Client:
             forward = b"Host: " + self._own_host() + b"\r\n" + forward
         plain = Memo(memo.head, memo.base, forward)
         line = b"".join((method, b" ", target, b" HTTP/1.0\r\n"))
-        self._start(method, target, line, plain, data, end + 4)
+        self._start(method, target, polled_id(target), line, plain, data, end + 4)
 
     def _own_host(self) -> bytes:
         return b"localhost:" + self.port if self.port else b"localhost"
@@ -348,44 +354,42 @@ class Client:
     def _derive(self, head: RequestHead) -> Memo:
         """All that follows from a header block and this connection."""
         shown = head.host or self._own_host()
-        origin = origin_of(shown, self.proto, self.port, self.peer, head.forwarded, self.trusted)
+        origin = self.origin
+        if origin is None or shown != self.origin_host or head.forwarded is not None:
+            origin = origin_of(shown, self.proto, self.port, self.peer, head.forwarded, self.trusted)
+            if head.forwarded is None:
+                self.origin = origin
+                self.origin_host = shown
         return Memo(head, origin.base, b"".join((head.kept, origin.lines, b"\r\n")))
 
-    def _start(self, method: bytes, target: bytes, line: bytes, memo: Memo, data: bytes, body_start: int) -> None:
+    def _start(
+        self,
+        method: bytes,
+        target: bytes,
+        query_id: bytes | None,
+        line: bytes,
+        memo: Memo,
+        data: bytes,
+        body_start: int,
+    ) -> None:
         """A request is accepted: take what has come of its body, and route it."""
         now = self.clock()
         self.since = self.started = now
-        self.serial += 1
         self.counters.requests += 1
         head = memo.head
-        self.head = head
-        self.base = memo.base
+        self.memo_now = memo
         self.method = method
         self.target_path = target
-        self.head_only = method == b"HEAD"
-        self.retried = False
-        self.attempts = 0
+        self.repeats = 0
         if head.length == 0 and not head.chunked:
             self.outgoing = line + memo.forward
             if body_start < len(data):
                 self._keep_for_later(data[body_start:])
-        else:
-            if head.chunked:
-                self.body = CHUNKED
-                self.chunks = ChunkScanner(self.settings.limits.chunk_line, self.settings.limits.trailers)
-            else:
-                self.body = LENGTH
-                self.body_left = head.length
-            piece: bytes | None = b""
-            if body_start < len(data):
-                piece = self._body_piece(data[body_start:])
-                if piece is None:
-                    return
-            self.outgoing = b"".join((line, memo.forward, piece or b""))
-        poll = poll_of(target)
-        if poll is not None:
+        elif not self._start_body(line, memo, data, body_start):
+            return
+        if query_id is not None:
             self.kind = POLL
-            self.query_id = query_id = poll.group(1)
+            self.query_id = query_id
             owner = self.router.owner(query_id, now)
             if isinstance(owner, Target):
                 self.forward(owner, now)
@@ -394,9 +398,26 @@ class Client:
         else:
             dispatch.route(self, memo, now)
 
+    def _start_body(self, line: bytes, memo: Memo, data: bytes, body_start: int) -> bool:
+        """The beginning of a request with a body; False when it was given up already."""
+        head = memo.head
+        if head.chunked:
+            self.body = CHUNKED
+            self.chunks = ChunkScanner(self.settings.limits.chunk_line, self.settings.limits.trailers)
+        else:
+            self.body = LENGTH
+            self.body_left = head.length
+        piece: bytes | None = b""
+        if body_start < len(data):
+            piece = self._body_piece(data[body_start:])
+        if piece is None:
+            return False
+        self.outgoing = b"".join((line, memo.forward, piece))
+        return True
+
     def _begin_head(self, data: bytes) -> None:
         problem = hopeless(data)
-        if problem is None and len(data) > self.settings.limits.head:
+        if problem is None and len(data) > self.head_limit:
             problem = problems.HEAD_TOO_LARGE
         if problem is not None:
             self.refuse(problem)
@@ -416,7 +437,7 @@ class Client:
             self._serve(bytes(buffer))
             return
         problem = hopeless(buffer, 0 if seen < 64 else seen)
-        if problem is None and len(buffer) > self.settings.limits.head:
+        if problem is None and len(buffer) > self.head_limit:
             problem = problems.HEAD_TOO_LARGE
         if problem is not None:
             self.refuse(problem)
@@ -562,8 +583,8 @@ class Client:
             self.abort()
             return
         stale = outcome is Outcome.RESET and upstream.requests > 1 and not upstream.touched
-        if stale and not self.retried and self._replayable() and self.pool is not None:
-            self.retried = True
+        if stale and self.repeats == 0 and self._replayable() and self.pool is not None:
+            self.repeats += 1
             self.counters.retries += 1
             self.phase = PARKED
             self.pool.connect_for(self)
@@ -573,8 +594,8 @@ class Client:
 
     def _replayable(self) -> bool:
         """Whether the request changes nothing and is all in `outgoing`: it may be sent again."""
-        head = self.head
-        return self.method in (b"GET", b"HEAD") and head is not None and head.length == 0 and not head.chunked
+        head = self.memo_now.head
+        return self.method in (b"GET", b"HEAD") and head.length == 0 and not head.chunked
 
     @property
     def parked_for_owner(self) -> bool:
@@ -618,17 +639,11 @@ class Client:
         if self.reusable:
             self.write(head)
 
-    def response_head(self, head: ResponseHead, closing: bool, now: float) -> None:
-        """The response begins. `closing` has been announced in it."""
-        self.phase = RELAYING
-        self.since = now
-        self.status = head.status
-        if closing:
-            self.keep = False
-        if head.status == 204 and self.method == b"DELETE" and self.kind in (POLL, QUERY):
-            target = self.target
-            assert target is not None
-            self.router.query_seen(target, self.query_id, None, True, now)
+    def cancelled(self, now: float) -> None:
+        """The coordinator has agreed to a DELETE of a query."""
+        target = self.target
+        assert target is not None
+        self.router.query_seen(target, self.query_id, None, True, now)
 
     def inspect(self, head: ResponseHead, kept: bytes) -> bytes:
         """Headers that pin something to the coordinator, or may have to be edited."""
@@ -651,11 +666,19 @@ class Client:
         elapsed = now - self.started
         counters.latency[bucket_of(elapsed)] += 1
         counters.latency_sum += elapsed
-        if status < 500:
-            self._end(Outcome.OK, now)
+        self.begun = False
+        target = self.target
+        pool = self.pool
+        assert target is not None
+        assert pool is not None
+        outcome = _OK if status < 500 else _OVERLOAD if status == 503 else _SERVER_ERROR
+        pool.stats.outcomes[outcome] += 1
+        self.router.end(target, outcome, self.probe, now)
+        if self.keep and self.buffer is None and not self.half_closed and not self.read_paused:
+            self.phase = IDLE
+            self.since = now
         else:
-            self._end(Outcome.OVERLOAD if status == 503 else Outcome.SERVER_ERROR, now)
-        self._next(now)
+            self._next(now)
 
     def answer(self, data: bytes, status: int) -> None:
         """An answer of our own ends the request. It says `Connection: close` when `closes` says so."""

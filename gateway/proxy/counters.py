@@ -21,13 +21,11 @@ def bucket_of(seconds: float) -> int:
 class BackendCounters:
     """Of one runtime (`namespace/name`), over all its addresses."""
 
-    __slots__ = ("connect_failures", "connects", "first_byte", "first_byte_sum", "outcomes", "requests", "reuses")
+    __slots__ = ("connect_failures", "connects", "first_byte", "first_byte_sum", "outcomes")
 
     def __init__(self) -> None:
-        self.requests = 0
         self.connects = 0
         self.connect_failures = 0
-        self.reuses = 0
         self.outcomes = [0] * 8  # by Outcome
         self.first_byte = [0] * BUCKETS  # request forwarded to response head
         self.first_byte_sum = 0.0

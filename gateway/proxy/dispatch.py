@@ -11,6 +11,7 @@ import itertools
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from gateway.http1.lines import CHALLENGE, LOCATION, STARTED_TRANSACTION
 from gateway.http1.response import ResponseHead, replace_header
 from gateway.proxy import answers
 from gateway.proxy.counters import count
@@ -114,9 +115,9 @@ def found_owner(client: Client, serial: int, owner: Target | None) -> None:
 
 def connect_failed(client: Client, timed_out: bool, now: float) -> None:
     """No connection: nothing was sent, so a request that no coordinator owns yet may try another one."""
-    head = client.head
-    if head is not None and client.kind in (SUBMIT, OTHER) and client.attempts < client.settings.connect_retries:
-        client.attempts += 1
+    head = client.memo_now.head
+    if client.kind in (SUBMIT, OTHER) and client.repeats < client.settings.connect_retries:
+        client.repeats += 1
         before = client.target
         found = client.router.match(head.host or b"", head.selector)
         if not isinstance(found, Refusal):
@@ -167,17 +168,22 @@ def refused(client: Client, refusal: Refusal) -> None:
 def inspect(client: Client, head: ResponseHead, kept: bytes) -> bytes:
     """Remember what the response pins to its coordinator; edit a Location that leads past the gateway."""
     target = client.target
+    noted = head.noted
     assert target is not None
+    assert noted is not None
     now = client.clock()
-    if head.started_transaction is not None:
-        token = transaction_token(head.started_transaction)
+    transaction = noted.get(STARTED_TRANSACTION)
+    if transaction is not None:
+        token = transaction_token(transaction)
         if token is not None:
             client.router.pin(token, target, now)
-    if head.challenge is not None:
-        for token in challenge_tokens(head.challenge):
+    challenge = noted.get(CHALLENGE)
+    if challenge is not None:
+        for token in challenge_tokens(challenge):
             client.router.pin(token, target, now)
-    if head.location is not None:
-        edited = outward(head.location, target, client.base)
+    location = noted.get(LOCATION)
+    if location is not None:
+        edited = outward(location, target, client.memo_now.base)
         if edited is not None:
             client.counters.rewrites += 1
             return replace_header(kept, b"location", edited)
@@ -217,12 +223,12 @@ def _no_content(client: Client) -> None:
 
 def _statement_error(client: Client, message: str, error: answers.TrinoError) -> None:
     query_id = client.query_id.decode("ascii") if client.query_id else _refused_id()
-    base = client.base.decode("ascii", "replace")
+    base = client.memo_now.base.decode("ascii", "replace")
     client.answer(answers.statement_error(query_id, base, message, error, client.closes), 200)
 
 
 def _plain(client: Client, status: int, kind: str, message: str, retry_after: int | None) -> None:
-    data = answers.plain_error(status, kind, message, client.closes, client.head_only, retry_after)
+    data = answers.plain_error(status, kind, message, client.closes, client.method == b"HEAD", retry_after)
     client.answer(data, status)
 
 

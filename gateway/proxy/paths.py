@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gateway.http1.request import METHOD, TARGET_REST, VERSION
+
 OTHER: Final = 0
 SUBMIT: Final = 1  # POST /v1/statement
 POLL: Final = 2  # a statement's nextUri or partialCancelUri
@@ -16,12 +18,29 @@ QUERY: Final = 3  # anything else that names a query
 TOKEN: Final = 4  # an OAuth2 exchange or a spooled segment
 
 _ID: Final = rb"[0-9]{8}_[0-9]{6}_[0-9]{5}_[a-z0-9]{5}"
-poll_of: Final = re.compile(
-    rb"/v1/statement/(?:queued|executing|executing/partialCancel|scheduled)/(" + _ID + rb")[/?]"
+# A request line, with the query id when the target is one of a statement's own URIs: both in one look, because
+# nearly every request is a poll. Groups: method, target, query id or None, minor version.
+request_line: Final = re.compile(
+    METHOD
+    + rb" (/(?:v1/statement/(?:executing/(?:partialCancel/)?|queued/|scheduled/)("
+    + _ID
+    + rb")[/?])?"
+    + TARGET_REST
+    + rb")"
+    + VERSION
+).match
+_POLL: Final = re.compile(
+    rb"/v1/statement/(?:executing/(?:partialCancel/)?|queued/|scheduled/)(" + _ID + rb")[/?]"
 ).match
 _ANY_ID: Final = re.compile(rb"(?:\A|[/?=&]|%2[Ff])(" + _ID + rb")(?:[/?&#.]|%2[Ff]|\Z)").search
 _TOKEN: Final = re.compile(rb"/(oauth2/token/(?:initiate/)?|v1/spooled/(?:download|ack)/)([^/?]+)").match
 _CHALLENGE_URL: Final = re.compile(rb'x_(?:redirect|token)_server="[a-z]+://[^/"]+(/[^"]*)"').finditer
+
+
+def polled_id(target: bytes) -> bytes | None:
+    """The query id in a statement's own URI; None when the target is none."""
+    found = _POLL(target)
+    return None if found is None else found.group(1)
 
 
 def kind_of(method: bytes, target: bytes) -> int:

@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from gateway.proxy.counters import BackendCounters, Counters
-from gateway.proxy.upstream import Upstream
+from gateway.proxy.upstream import IDLE, Upstream
 from gateway.routing.model import Target
 
 if TYPE_CHECKING:
@@ -23,11 +23,23 @@ if TYPE_CHECKING:
 class Pool:
     """Connections to one `Target`, and the requests that wait for one."""
 
-    __slots__ = ("connecting", "counters", "idle", "open", "server", "settings", "stats", "target", "waiting")
+    __slots__ = (
+        "connecting",
+        "counters",
+        "idle",
+        "idle_timeout",
+        "open",
+        "server",
+        "settings",
+        "stats",
+        "target",
+        "waiting",
+    )
 
     def __init__(self, server: ProxyServer, target: Target) -> None:
         self.server = server
         self.settings = server.settings
+        self.idle_timeout = server.settings.upstream_idle_timeout
         self.counters: Counters = server.counters
         self.stats: BackendCounters = server.counters.backend(target.key)
         self.target = target
@@ -41,8 +53,8 @@ class Pool:
         idle = self.idle
         while idle:
             upstream = idle.pop()
-            if upstream.fit(now - self.settings.upstream_idle_timeout):
-                self.stats.reuses += 1
+            fresh = upstream.phase == IDLE and upstream.idle_since >= now - self.idle_timeout
+            if fresh and not upstream.transport.is_closing():
                 return upstream
             upstream.close()
         return None
@@ -68,7 +80,6 @@ class Pool:
     def release(self, upstream: Upstream, now: float) -> None:
         """A connection is free again, in step and with nothing unsent."""
         if self.waiting:
-            self.stats.reuses += 1
             self.waiting.popleft().connected(upstream)
         elif self.target.retired or self.server.closed:
             upstream.close()

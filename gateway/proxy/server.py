@@ -134,6 +134,7 @@ class ProxyServer:
 
     def search(self, client: Client, query_id: bytes, candidates: Candidates) -> None:
         """Ask the candidates who owns `query_id`; polls of one query that come meanwhile share the answer."""
+        client.serial += 1
         waiting = self.searches.get(query_id)
         if waiting is not None:
             waiting.append((client, client.serial))

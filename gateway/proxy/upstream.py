@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.http1.chunks import MALFORMED, ChunkScanner
 from gateway.http1.response import ResponseHead, kept_of, parse_response_head
 from gateway.proxy.counters import bucket_of
-from gateway.proxy.pages import PREFIX_BYTES, read_page, usual_page
+from gateway.proxy.pages import PREFIX_BYTES, poll_state, read_page, usual_page
 from gateway.proxy.paths import POLL, SUBMIT
 from gateway.routing.model import Outcome
 
@@ -27,6 +27,8 @@ LENGTH: Final = 2  # within a body of known length
 CHUNKED: Final = 3
 UNTIL_CLOSE: Final = 4
 CLOSED: Final = 5
+
+RELAYING: Final = 3  # of the client: the response head has gone out
 
 _DETACHED: Final = asyncio.Transport()
 _PAGED: Final = (POLL, SUBMIT)
@@ -45,6 +47,7 @@ class Upstream:
         "idle_since",
         "interim",
         "left",
+        "limits",
         "look_at",
         "phase",
         "pool",
@@ -52,6 +55,7 @@ class Upstream:
         "read_paused",
         "requests",
         "reusable",
+        "stats",
         "touched",
         "transport",
         "write_paused",
@@ -61,6 +65,8 @@ class Upstream:
         # process
         self.pool = pool
         self.counters = pool.counters
+        self.stats = pool.stats
+        self.limits = pool.settings.limits
         # connection
         self.transport = _DETACHED
         self.requests = 0
@@ -195,7 +201,7 @@ class Upstream:
 
     def _head(self, client: Client, data: bytes) -> None:
         """Bytes of the response head, from its beginning, and what follows them."""
-        limits = self.pool.settings.limits
+        limits = self.limits
         end = data.find(b"\r\n\r\n")
         if end < 0 or end > limits.head:
             if len(data) > limits.head or (not data.startswith(b"HTTP/1.") and len(data) >= 7):
@@ -222,16 +228,20 @@ class Upstream:
             return
         now = client.clock()
         elapsed = now - client.sent
-        stats = self.pool.stats
-        stats.requests += 1
+        stats = self.stats
         stats.first_byte[bucket_of(elapsed)] += 1
         stats.first_byte_sum += elapsed
+        client.status = status
+        client.since = now
+        client.phase = RELAYING
 
-        if client.head_only or status in (204, 304):
+        if head.chunked and status != 304 and client.method != b"HEAD":
+            phase = CHUNKED
+        elif status in (204, 304) or client.method == b"HEAD":
             phase = LENGTH
             self.left = 0
-        elif head.chunked:
-            phase = CHUNKED
+            if status == 204 and client.method == b"DELETE" and client.query_id:
+                client.cancelled(now)
         elif head.length >= 0:
             phase = LENGTH
             self.left = head.length
@@ -240,18 +250,15 @@ class Upstream:
         self.phase = phase
         # A request body that is still under way has no reader any more: neither connection can be used again.
         self.reusable = not head.close and phase != UNTIL_CLOSE and client.body == 0 and client.reusable
-        closing = not client.keep or phase == UNTIL_CLOSE or client.body != 0 or client.server.draining
-        client.response_head(head, closing, now)
-        if head.location is not None or head.started_transaction is not None or head.challenge is not None:
-            kept = client.inspect(head, kept_of(head, raw))
-            out_head = kept + (b"Connection: close\r\n\r\n" if closing else b"\r\n")
-        elif closing:
-            out_head = kept_of(head, raw) + b"Connection: close\r\n\r\n"
-        elif head.kept is not None:
-            out_head = head.kept + b"\r\n"
-        else:
-            out_head = raw
+        out_head = raw if head.kept is None else head.kept + b"\r\n"
+        if head.noted is not None:
+            out_head = client.inspect(head, kept_of(head, raw)) + b"\r\n"
+        if not client.keep or phase == UNTIL_CLOSE or client.body != 0 or client.server.draining:
+            client.keep = False
+            kept = kept_of(head, raw) if head.noted is None else out_head[:-2]
+            out_head = kept + b"Connection: close\r\n\r\n"
 
+        paged = status == 200 and client.kind in _PAGED
         if phase == LENGTH:
             have = size - body_start
             if have > self.left:
@@ -259,15 +266,19 @@ class Upstream:
                 data = data[: body_start + self.left]
                 have = self.left
             self.left -= have
-            if status == 200 and client.kind in _PAGED:
+            if paged:
                 self._first_look(client, head, data, body_start, now)
-            client.write(data if out_head is raw else out_head + data[body_start:] if have else out_head)
+            if out_head is not raw:
+                data = out_head + data[body_start:] if have else out_head
+            client.moved += 1
+            self.counters.bytes_out += len(data)
+            client.transport.write(data)
             if self.left == 0:
                 self._done(client, now)
             return
         if phase == CHUNKED:
             self.chunks = ChunkScanner(limits.chunk_line, limits.trailers)
-        if status == 200 and client.kind in _PAGED:
+        if paged:
             self.prefix = bytearray()
             self.look_at = 0
             self.encoding = head.encoding
@@ -328,6 +339,13 @@ class Upstream:
 
     def _first_look(self, client: Client, head: ResponseHead, data: bytes, body_start: int, now: float) -> None:
         if head.encoding is None:
+            if client.kind == POLL:
+                state = poll_state(data, body_start)
+                if state is not None:
+                    target = client.target
+                    assert target is not None
+                    client.router.query_seen(target, client.query_id, state, False, now)
+                    return
             page = usual_page(data, body_start)
             whole = self.left == 0 or len(data) - body_start >= PREFIX_BYTES
             if page is not None and (whole or page.state is not None):

@@ -201,6 +201,7 @@ class Bench(ProxyServer):
         self.connecting.append(pool)
 
     def search(self, client: Client, query_id: bytes, candidates: Candidates) -> None:
+        client.serial += 1
         self.owners.append((client, query_id, candidates))
 
     # -- what tests do

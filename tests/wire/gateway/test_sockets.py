@@ -224,7 +224,7 @@ def test_a_second_coordinator_takes_a_statement_that_the_first_refuses(run: Run)
                 for _ in range(20):
                     writer.write(POST)
                     assert status_of(await read_response(reader)) == 200
-                assert gateway.proxy.counters.backend(dead.key).requests == 0
+                assert gateway.proxy.counters.backend(dead.key).connects == 0
                 await closed(writer)
 
     run(scenario())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.http1.lines import CHALLENGE, LOCATION, STARTED_TRANSACTION
 from gateway.http1.response import ResponseHead, kept_of, parse_response_head, replace_header
 
 
@@ -91,9 +92,11 @@ def test_what_a_proxy_for_trino_wants_to_know_is_read() -> None:
         b'WWW-Authenticate: Bearer x_redirect_server="a", x_token_server="b"',
         b'WWW-Authenticate: Basic realm="Trino"',
     )
-    assert (head.encoding, head.location, head.started_transaction) == (b"gzip", b"http://x/", b"t1")
-    assert head.challenge is not None
-    assert b"x_token_server" in head.challenge
+    assert head.encoding == b"gzip"
+    assert head.noted is not None
+    assert head.noted[LOCATION] == b"http://x/"
+    assert head.noted[STARTED_TRANSACTION] == b"t1"
+    assert b"x_token_server" in head.noted[CHALLENGE]
 
 
 def test_lines_can_be_replaced_and_removed() -> None:
