@@ -135,7 +135,8 @@ class Verbs:
         mutated = await self._mutate(self._request(call, "CREATE", obj, None), call, None)
         obj = mutated if mutated is not None else obj
         if applied:
-            obj["metadata"]["managedFields"] = managed
+            if managed:  # an apply that mentions nothing but a name owns nothing
+                obj["metadata"]["managedFields"] = managed
         else:
             empty = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
             obj = track_update(empty, obj, self._writer(call))
