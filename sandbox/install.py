@@ -68,12 +68,31 @@ async def install(client: KubeClient, directory: Path, kubeconfig: Path) -> dict
     base = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
     written = {}
     for component, (namespace, account) in ACCOUNTS.items():
-        await apply_all(client, documents(_ROOT / component / "rbac.yaml"))
+        await apply_all(client, access_of(component))
         token = await _token(client, namespace, account)
         path = directory / f"{account}.kubeconfig"
         _write_private(path, _kubeconfig(base, account, namespace, token))
         written[component] = path
     return written
+
+
+def access_of(component: str) -> list[dict[str, Any]]:
+    """A component's ServiceAccount, its roles as its rbac.yaml states them, and their bindings."""
+    namespace, account = ACCOUNTS[component]
+    identity = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": namespace}}
+    objects: list[dict[str, Any]] = [identity]
+    for role in documents(_ROOT / component / "rbac.yaml"):
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": role["kind"], "name": role["metadata"]["name"]}
+        subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+        binding = {
+            "apiVersion": role["apiVersion"],
+            "kind": f"{role['kind']}Binding",
+            "metadata": {key: role["metadata"][key] for key in ("name", "namespace") if key in role["metadata"]},
+            "roleRef": reference,
+            "subjects": [subject],
+        }
+        objects += [role, binding]
+    return objects
 
 
 async def _established(client: KubeClient, name: str) -> None:
