@@ -45,6 +45,7 @@ class Cluster:
 
     def __init__(self, server: KubeServer, client: KubeClient, nodes: FakeNodes) -> None:
         self.server, self.client, self.nodes = server, client, nodes
+        self.controller_client = client
 
     async def create(self, spec: Object | None = None, name: str = "analytics", **metadata: Any) -> Object:
         return await self.client.create(
@@ -90,7 +91,7 @@ class Cluster:
             "event_delay": 0.005,
             "route_delay": 0.01,
         }
-        manager = Manager(Settings(**(given | settings)), self.client)
+        manager = Manager(Settings(**(given | settings)), self.controller_client)
         stop = asyncio.Event()
         running = asyncio.create_task(manager.run(stop))
         try:

@@ -1,0 +1,175 @@
+"""kill -9 at any moment: a controller that dies between any two actions is followed by one that reaches the same end.
+
+The death is simulated where it hurts: the executor stops for good after the n-th write, nothing is flushed, and a new
+controller with empty memory takes over. Also: the API server restarts, and of two controllers one acts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from controller.config import Settings
+from controller.manager import Manager
+from crds.client.errors import NotFound
+from crds.client.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES, XTRINODES
+from crds.client.transport import KubeClient
+from tests.cluster.controller.conftest import GATEWAY, NAMESPACE, Cluster, until
+
+FAST = {"route_settle": 0.05, "drain_poll": 0.05, "event_delay": 0.005, "route_delay": 0.01, "leader_elect": False}
+
+
+class Killed(Exception):
+    pass
+
+
+class Mortal(KubeClient):
+    """A client whose process dies: after `lives` writes nothing is sent any more."""
+
+    lives = 10**9
+
+    async def _run(self, verb, *args, **kwargs):
+        if verb in ("apply", "patch", "create", "delete", "update") and args[1].plural != "events":
+            if self.lives <= 0:
+                await asyncio.Event().wait()
+            self.lives -= 1
+        return await super()._run(verb, *args, **kwargs)
+
+
+async def run_and_die(cluster: Cluster, writes: int, done) -> bool:
+    """A controller that dies after so many writes. Returns whether it got to `done` before."""
+    mortal = await Mortal.connect(str(cluster.server.kubeconfig_path))
+    mortal.lives = writes
+    async with mortal:
+        manager = Manager(Settings(**FAST), mortal)
+        running = asyncio.create_task(manager.run(asyncio.Event()))
+        try:
+
+            async def over() -> bool:
+                return mortal.lives <= 0 or bool(await done())
+
+            await until(over)
+            return bool(await done())
+        finally:
+            for task in asyncio.all_tasks():
+                if task.get_name().startswith(("xtrinode", "routes", "watch", "events", "resync", "heartbeat")):
+                    task.cancel()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def fingerprint(cluster: Cluster) -> dict[str, str]:
+    """What there is, without what differs from run to run."""
+    found: dict[str, str] = {}
+    for kind in (DEPLOYMENTS, SERVICES, CONFIG_MAPS):
+        for namespace in (NAMESPACE, GATEWAY):
+            for obj in (await cluster.client.list_(kind, namespace, "app.kubernetes.io/managed-by=xtrinode")).items:
+                content = obj.get("spec", {}).get("replicas", obj.get("data"))
+                found[f"{kind.plural}/{obj['metadata']['name']}"] = re.sub(
+                    r'"observedGeneration":\d+', "", str(content)
+                )
+    return found
+
+
+@pytest.mark.parametrize("step", [0, 1, 3, 6, 9, 12, 15, 18])
+async def test_a_death_on_the_way_up_is_healed(cluster: Cluster, step: int):
+    await cluster.create({"maxWorkers": 2})
+
+    async def ready() -> bool:
+        return await cluster.phase() == "Ready"
+
+    await run_and_die(cluster, step, ready)
+    async with cluster.controller():
+        await cluster.reaches("Ready")
+        reached = await fingerprint(cluster)
+    assert reached["deployments/trino-analytics-worker"] == "2"
+    assert reached["deployments/trino-analytics-coordinator"] == "1"
+    assert '"state":"RUNNING"' in reached["configmaps/trino-gateway-routes"]
+
+
+@pytest.mark.parametrize("step", range(0, 8, 2))
+async def test_a_death_while_suspending_or_waking_is_healed(cluster: Cluster, step: int):
+    async with cluster.controller():
+        await cluster.create({"maxWorkers": 2})
+        await cluster.reaches("Ready")
+        up = await fingerprint(cluster)
+    for suspended, phase in ((True, "Suspended"), (False, "Ready")):
+        await cluster.patch({"suspended": suspended})
+
+        async def there(phase: str = phase) -> bool:
+            return await cluster.phase() == phase
+
+        await run_and_die(cluster, step, there)
+        async with cluster.controller():
+            await cluster.reaches(phase)
+            if suspended:
+                assert (await cluster.client.list_(PODS, NAMESPACE)).items == []
+    assert await fingerprint(cluster) == up
+
+
+@pytest.mark.parametrize("step", range(0, 14, 3))
+async def test_a_death_while_deleting_leaves_nothing_behind_in_the_end(cluster: Cluster, step: int):
+    async with cluster.controller():
+        await cluster.create()
+        await cluster.reaches("Ready")
+    await cluster.client.delete(XTRINODES, "analytics", NAMESPACE)
+    await run_and_die(cluster, step, cluster.is_gone)
+    async with cluster.controller():
+        await until(cluster.is_gone)
+
+        async def clean() -> bool:
+            left = await fingerprint(cluster)
+            return set(left) == {"configmaps/trino-gateway-routes"} and "analytics" not in str(left)
+
+        await until(clean)
+
+
+async def test_of_two_controllers_one_acts_and_the_other_takes_over(cluster: Cluster):
+    async with cluster.controller(leader_elect=True, identity="one") as one:
+        await cluster.create()
+        await cluster.reaches("Ready")
+        async with cluster.controller(leader_elect=True, identity="two") as two:
+            await until(lambda: two.caches.unsynced() == [])
+            assert b'leader_election_master_status{name="xtrinode-controller"} 1.0' in one.metrics.page()
+            assert b'leader_election_master_status{name="xtrinode-controller"} 1.0' not in two.metrics.page()
+    async with cluster.controller(leader_elect=True, identity="three"):
+        await cluster.patch({"suspended": True})
+        await cluster.reaches("Suspended")
+
+
+async def test_a_restarted_controller_writes_nothing_when_all_is_well(cluster: Cluster):
+    async with cluster.controller():
+        await cluster.create()
+        await cluster.reaches("Ready")
+
+    async def version() -> str:
+        return (await cluster.client.list_(CONFIG_MAPS)).resource_version
+
+    before = await version()
+    async with cluster.controller() as manager:
+        await until(lambda: manager.caches.unsynced() == [] and manager.runtimes.processing == 0)
+        await until(lambda: b'result="success"} 1.0' in manager.metrics.page())
+    assert await version() == before
+
+
+async def test_routes_survive_a_restart_without_a_gap(cluster: Cluster):
+    async with cluster.controller():
+        await cluster.create()
+        await cluster.reaches("Ready")
+    seen = set()
+    async with cluster.controller(event_delay=0.05):
+        for _ in range(20):
+            obj = await cluster.client.get(CONFIG_MAPS, "trino-gateway-routes", GATEWAY)
+            seen.add("RUNNING" in obj["data"]["routes.yaml"])
+            await asyncio.sleep(0.01)
+    assert seen == {True}
+
+
+async def test_without_the_gateways_namespace_the_message_says_what_to_do(cluster: Cluster):
+    async with cluster.controller(gateway_namespace="nowhere") as manager:
+        await cluster.create()
+        await until(lambda: "nowhere does not exist; create it" in manager.routes.last_error)
+        with pytest.raises(NotFound):
+            await cluster.client.get(CONFIG_MAPS, "trino-gateway-routes", "nowhere")
