@@ -15,6 +15,7 @@ from typing import Protocol
 from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.duckdb import DuckDB
 
+from sandbox.trino.dialect_version import VERSION
 from sandbox.trino.errors import QueryFailure, located
 from sandbox.trino.functions import BY_CLASS, BY_NAME
 from sandbox.trino.session import Session
@@ -24,7 +25,7 @@ from sandbox.trino.unnest import rewritten_unnest
 
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
-VERSION = "480"
+
 _MARK = "xtrinode$col"
 _TARGETS = (exp.Insert, exp.Create, exp.Drop, exp.Delete, exp.Update, exp.Merge, exp.Alter, exp.TruncateTable)
 _MAP_FUNCTIONS = ("map", "map_agg", "map_from_entries", "map_concat", "map_filter", "histogram")

@@ -106,6 +106,8 @@ class Engine:
         """Import the engine and create the catalogs; a second or so on a cold machine."""
         import duckdb
 
+        # Imported here so that the first query need not wait for them.
+        from sandbox.trino import commands, data_definition, engine_errors, result_columns, sleeping  # noqa: F401
         from sandbox.trino.functions import MACROS
 
         folder = self._cache.folder
