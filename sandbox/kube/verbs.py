@@ -346,6 +346,12 @@ class Verbs:
     @staticmethod
     def _require_same_uid(call: Call, obj: Object, old: Object) -> None:
         wanted, actual = obj["metadata"].get("uid"), old["metadata"].get("uid")
+        if wanted and wanted != actual and call.verb != "update":
+            # Only a PUT names the object it means; a patch that carries another uid would change it.
+            causes = [
+                errors.Cause("FieldValueInvalid", f'Invalid value: "{wanted}": field is immutable', "metadata.uid")
+            ]
+            raise errors.invalid(call.kind.kind, call.kind.group, call.name, causes)
         if wanted and wanted != actual:
             why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
             raise errors.conflict(call.kind.plural, call.kind.group, call.name, why)

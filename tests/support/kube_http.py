@@ -91,4 +91,11 @@ class KubeHttp:
                 async for line in response.content:
                     yield json.loads(line)
 
-            yield events()
+            try:
+                yield events()
+            finally:
+                # Ends the connection; waiting for the rest of an endless answer would take for ever.
+                transport = response.connection.transport if response.connection else None
+                response.close()
+                if transport is not None:
+                    transport.abort()
