@@ -162,8 +162,10 @@ class ContainerRunner:
             return
         finally:
             self._end_probes()
-            for task in self._tasks:
+            ending = list(self._tasks)
+            for task in ending:
                 task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
             if self.log is not None:
                 self.log.close()
 
@@ -317,7 +319,9 @@ class ContainerRunner:
                 self._begin(probe, since)
 
     def _begin(self, probe: Probe, since: float) -> None:
-        self._probes[probe.kind] = asyncio.create_task(self._probe(probe, since))
+        task = self._probes[probe.kind] = asyncio.create_task(self._probe(probe, since))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _probe(self, probe: Probe, since: float) -> None:
         loop = asyncio.get_running_loop()

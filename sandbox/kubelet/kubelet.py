@@ -44,7 +44,7 @@ from sandbox.kubelet.workloads.controllers import WorkloadControllers
 
 log = logging.getLogger(__name__)
 
-LOCK_PATIENCE = 10.0  # seconds for the processes of a killed predecessor to be gone
+LOCK_PATIENCE = 3.0  # seconds for the processes of a killed predecessor to be gone
 
 
 class DataDirectoryBusy(Exception):
@@ -170,6 +170,11 @@ class Kubelet:
         """The worker of a pod by name; of two (one is being removed) the newer."""
         wanted = Key(namespace, name)
         return next((item for item in reversed(self._workers.values()) if key(item.pod) == wanted), None)
+
+    async def settled(self) -> None:
+        """Wait until no pod is left whose object is gone."""
+        while leaving := [task for name, task in self._tasks.items() if self._workers[name].removed]:
+            await asyncio.wait(leaving)
 
     # Events.
 

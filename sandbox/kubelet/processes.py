@@ -118,10 +118,14 @@ class LocalProcess:
         """
         await self._protocol.exited.wait()
         self.signal(signal.SIGKILL)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._protocol.drained.wait(), DRAIN)
-        self._transport.close()
-        self._guard.remove(self.pid)
+        try:
+            async with asyncio.timeout(DRAIN):
+                await self._protocol.drained.wait()
+        except TimeoutError:
+            pass  # something outside the group still holds the pipes open
+        finally:
+            self._transport.close()
+            self._guard.remove(self.pid)
         code = self._transport.get_returncode()
         if code is None:
             return 255
@@ -150,9 +154,8 @@ async def start(
     setpriv = shutil.which("setpriv")
     if setpriv is not None and os.access(program, os.X_OK):
         line = [setpriv, "--pdeathsig", "KILL", "--", *line]
-    loop = asyncio.get_running_loop()
-    try:
-        transport, protocol = await loop.subprocess_exec(
+    spawning = asyncio.ensure_future(
+        asyncio.get_running_loop().subprocess_exec(
             lambda: _Protocol(on_output),
             *line,
             stdin=subprocess.DEVNULL,
@@ -162,8 +165,19 @@ async def start(
             env=dict(environment),
             start_new_session=True,
         )
+    )
+    try:
+        # A start that is cancelled half-way would leave a process that nobody knows.
+        transport, protocol = await asyncio.shield(spawning)
     except (OSError, ValueError) as error:
         raise StartFailed(f'exec: "{argv[0]}": {error}') from error
+    except asyncio.CancelledError:
+        await asyncio.wait({spawning})
+        if spawning.exception() is None:
+            process = LocalProcess(*spawning.result(), guard_)
+            process.signal(signal.SIGKILL)
+            await process.wait()
+        raise
     return LocalProcess(transport, protocol, guard_)
 
 
