@@ -19,6 +19,7 @@ YAML: Final = ("application/yaml", "application/x-yaml", "application/apply-patc
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MOST_NODES: Final = 1_000_000
 _DEEPEST: Final = 200  # levels; deeper documents are refused before anything recurses into them
 
 
@@ -66,10 +67,24 @@ def _yaml(body: bytes) -> Any:
         pass
     try:
         loaded = yaml.load(body, Loader=_Loader)  # noqa: S506  (a safe loader, in C where there is one)
+        if _expanded(loaded, {}) > _MOST_NODES:
+            raise errors.bad_request("error converting YAML to JSON: document contains excessive aliasing")
         # Dates and other YAML types become what JSON would have had; aliases become copies.
         return orjson.loads(orjson.dumps(loaded, default=str, option=orjson.OPT_NON_STR_KEYS))
     except (yaml.YAMLError, orjson.JSONDecodeError, TypeError, ValueError, RecursionError) as error:
         raise errors.bad_request(f"error converting YAML to JSON: {_first_line(error)}") from error
+
+
+def _expanded(value: Any, known: dict[int, int]) -> int:
+    """How many values a document has once every alias is a copy. A document within itself has no end."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    size = known.get(id(value))
+    if size is None:
+        known[id(value)] = _MOST_NODES + 1  # what is met while it is being counted contains itself
+        members = value.values() if isinstance(value, dict) else value
+        size = known[id(value)] = 1 + sum(_expanded(member, known) for member in members)
+    return size
 
 
 def _first_line(error: Exception) -> str:

@@ -15,6 +15,7 @@ from sandbox.kube.builtin_types import TYPES
 from sandbox.kube.custom import validate_crd
 from sandbox.kube.errors import Cause, StatusError
 from sandbox.kube.event_forms import core_form, events_form
+from sandbox.kube.merge import BadItem, check_unique
 from sandbox.kube.printing import ROWS
 from sandbox.kube.resources import ALL_VERBS, Kind, ScalePaths
 from sandbox.kube.store import GroupResource, Store
@@ -116,6 +117,19 @@ _FIELDS: Final[dict[str, tuple[str, ...]]] = {
 _NEW_EVENT_FIELDS: Final = tuple(path.replace("involvedObject.", "regarding.") for path in _FIELDS["Event"])
 
 
+class _BuiltinSchema(StructuralSchema):
+    """Judges quickly what is right, which nearly everything is: types by the compiled schema, lists by their keys."""
+
+    def validate(self, obj: Object, old: Object | None = None) -> list[Cause]:
+        if self._is_valid(obj):
+            try:
+                check_unique(obj, self.openapi)
+            except BadItem:
+                return super().validate(obj, old)
+            return []
+        return super().validate(obj, old)
+
+
 class BuiltinStrategy:
     """The schema of a built-in type plus the rules of its kind. The schema is compiled on first use."""
 
@@ -123,14 +137,14 @@ class BuiltinStrategy:
         self._kind = kind
         self._api_version = api_version
         self._type = type_name
-        self._compiled: StructuralSchema | None = None
+        self._compiled: _BuiltinSchema | None = None
         self._prepare = prepare
         self._check = validate_crd if kind == "CustomResourceDefinition" else VALIDATE.get(kind)
 
     @property
-    def _schema(self) -> StructuralSchema:
+    def _schema(self) -> _BuiltinSchema:
         if self._compiled is None:
-            self._compiled = StructuralSchema(TYPES.resolved(self._type))
+            self._compiled = _BuiltinSchema(TYPES.resolved(self._type))
         return self._compiled
 
     def prune(self, obj: Object) -> list[str]:

@@ -1,7 +1,8 @@
 """Server-side apply over the wire: who owns what, conflicts, force, and what goes when it is left out.
 
-Plan: create by apply; shared ownership; conflicts with their causes; force; removal by omission; lists by key; defaults;
-status under its own manager; handing replicas over; updates as managers; migration from client-side apply; refusals.
+Plan: create by apply; shared ownership; conflicts with their causes; force; removal by omission; lists by key;
+defaults; status under its own manager; handing replicas over; updates as managers; migration from client-side
+apply; refusals.
 """
 
 from __future__ import annotations
