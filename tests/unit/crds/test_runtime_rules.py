@@ -1,0 +1,262 @@
+"""What an XTrinode may not be: each rule with the smallest spec that breaks it, and the nearest one that does not.
+
+Plan: a table of (spec, path of the error); a table of specs that are fine although they look close. An error names one
+field and says what to type instead; together they come all at once.
+"""
+
+import pytest
+
+from crds.v1 import runtime_rules
+from crds.v1.meta import parse
+from crds.v1.validation import validate_xtrinode
+from crds.v1.xtrinode import XTrinode
+
+
+def make(name="run", **spec):
+    return parse(XTrinode, {"metadata": {"name": name, "namespace": "team"}, "spec": {"size": "s", **spec}})
+
+
+def paths(runtime, old=None):
+    return [error.path for error in validate_xtrinode(runtime, old)]
+
+
+def chart(**block):
+    return {"helmChartConfig": block}
+
+
+def overlay(**block):
+    return {"valuesOverlay": block}
+
+
+def keda(**block):
+    return {"keda": {"enabled": True, **block}}
+
+
+OVERLAY = "spec.valuesOverlay"
+EXCHANGE = "spec.faultTolerantExecution.exchangeManager"
+PASSWORD = {
+    "valuesOverlay": {
+        "server": {"config": {"authenticationType": "PASSWORD"}},
+        "additionalConfigProperties": ["internal-communication.shared-secret=${ENV:SHARED}"],
+    },
+    "trinoControlAuth": {"passwordSecret": {"name": "s", "key": "k"}},
+}
+
+WRONG = [
+    ({"minWorkers": 3, "maxWorkers": 2}, "spec.minWorkers"),
+    ({"maxWorkers": 0, **keda(scalingMetric="query")}, "spec.maxWorkers"),
+    ({"maxWorkers": 2, "wakeMinWorkers": 3}, "spec.wakeMinWorkers"),
+    (
+        {"resources": {"worker": {"requests": {"cpu": 2, "memory": "1Gi"}, "limits": {"cpu": "1500m"}}}},
+        "spec.resources.worker.requests.cpu",
+    ),
+    ({"resources": {"worker": {"limits": {"cpu": 1}}}}, "spec.resources.worker.limits.memory"),
+    ({"resources": {"coordinator": {"limits": {"memory": "64Mi"}}}}, "spec.resources.coordinator.limits.memory"),
+    ({"resources": {"coordinator": {"requests": {"memory": "64Mi"}}}}, "spec.resources.coordinator.requests.memory"),
+    ({"limits": {"session": {"maxTotalMemoryPerNode": "30GB"}}}, "spec.limits.session.maxTotalMemoryPerNode"),
+    ({"limits": {"maxQueuedPerGroup": 1}, "resourceGroupsProfile": "x"}, "spec.limits.maxQueuedPerGroup"),
+    (
+        {"limits": {"hardConcurrencyPerGroup": 1}, **overlay(resourceGroups={"type": "configmap"})},
+        "spec.limits.hardConcurrencyPerGroup",
+    ),
+    ({"routing": {"hostname": "a", "hostnameDomain": "b"}}, "spec.routing.hostnameDomain"),
+    ({"routing": {"hostnameDomain": "a." * 125 + "io"}}, "spec.routing.hostnameDomain"),
+    ({"routing": {"header": "X-Other=team/x"}}, "spec.routing.header"),
+    ({"routing": {"header": "X-Trino-XTrinode="}}, "spec.routing.header"),
+    ({"routing": {"header": "a b"}}, "spec.routing.header"),
+    ({"routing": {"header": "other/x"}}, "spec.routing.header"),
+    (
+        {
+            "placement": {
+                "existingNodePool": {"provider": "gcp", "name": "a"},
+                "worker": {"nodeSelector": {"cloud.google.com/gke-nodepool": "b"}},
+            }
+        },
+        "spec.placement.worker.nodeSelector[cloud.google.com/gke-nodepool]",
+    ),
+    ({"minWorkers": 1, **keda(httpEndpoint="jmx")}, "spec.keda.httpEndpoint"),
+    ({"minWorkers": 1, **keda(httpEndpoint="aggregator")}, "spec.keda.httpEndpoint"),
+    (keda(prometheusServer="prometheus:9090"), "spec.keda.prometheusServer"),
+    (keda(scalerType="prometheus", threshold="many"), "spec.keda.threshold"),
+    (keda(scalerType="prometheus", threshold="0"), "spec.keda.threshold"),
+    ({**keda(scalingMetric="query"), **overlay(server={"autoscaling": {"enabled": True}})}, "spec.keda.enabled"),
+    (keda(scalingMetric="memory"), "spec.minWorkers"),
+    ({"faultTolerantExecution": {"exchangeManager": {"enabled": False}}}, f"{EXCHANGE}.enabled"),
+    ({"faultTolerantExecution": {"exchangeManager": {"baseDirectories": ["a,b"]}}}, f"{EXCHANGE}.baseDirectories[0]"),
+    (
+        {"faultTolerantExecution": {"exchangeManager": {"properties": {"exchange.base-directories": "x"}}}},
+        f"{EXCHANGE}.properties[exchange.base-directories]",
+    ),
+    (
+        {"faultTolerantExecution": {"exchangeManager": {"properties": {"exchange.s3.aws-secret-key": "x"}}}},
+        f"{EXCHANGE}.properties[exchange.s3.aws-secret-key]",
+    ),
+    (
+        {
+            "faultTolerantExecution": {
+                "exchangeManager": {"properties": {"a": "x"}, "propertySecretRefs": {"a": {"name": "s", "key": "k"}}}
+            }
+        },
+        f"{EXCHANGE}.properties[a]",
+    ),
+    (
+        {"rolloutPolicy": {"rollingUpdateStrategy": {"maxSurge": 0, "maxUnavailable": "0%"}}},
+        "spec.rolloutPolicy.rollingUpdateStrategy",
+    ),
+    (chart(accessControl={"type": "configmap"}), "spec.helmChartConfig.accessControl.configFile"),
+    (
+        chart(accessControl={"type": "configmap", "configFile": "a", "rules": {"b": "{}"}}),
+        "spec.helmChartConfig.accessControl.configFile",
+    ),
+    (chart(accessControl={"type": "properties"}), "spec.helmChartConfig.accessControl.properties"),
+    (chart(ingress={"enabled": True}), "spec.helmChartConfig.ingress.hosts"),
+    (
+        chart(worker={"additionalConfigFiles": {"config.properties": ""}}),
+        "spec.helmChartConfig.worker.additionalConfigFiles[config.properties]",
+    ),
+    (
+        chart(secretMounts=[{"name": "m", "secretName": "s", "path": "/etc/trino/"}]),
+        "spec.helmChartConfig.secretMounts[0].path",
+    ),
+    (
+        chart(initContainers={"worker": [{"name": "i", "image": "x", "securityContext": {"privileged": True}}]}),
+        "spec.helmChartConfig.initContainers.worker[0].securityContext.privileged",
+    ),
+    (chart(initContainers={"worker": [{"name": "i"}]}), "spec.helmChartConfig.initContainers.worker[0].image"),
+    (
+        {"catalogSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}},
+        "spec.catalogSelector.matchExpressions[0].values",
+    ),
+    (
+        {"catalogSelector": {"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["x"]}]}},
+        "spec.catalogSelector.matchExpressions[0].values",
+    ),
+    ({"customConfigMaps": ["a", "a"]}, "spec.customConfigMaps[1]"),
+    (overlay(service={"port": "many"}), f"{OVERLAY}.service.port"),
+    (overlay(worker={"resources": {}}), f"{OVERLAY}.worker.resources"),
+    (overlay(coordinator={"tolerations": []}), f"{OVERLAY}.coordinator.tolerations"),
+    (overlay(worker={"deployment": {"strategy": {"type": "Recreate"}}}), f"{OVERLAY}.worker.deployment.strategy"),
+    (overlay(hostNetwork=True), f"{OVERLAY}.hostNetwork"),
+    (overlay(sidecarContainers={"worker": []}), f"{OVERLAY}.sidecarContainers"),
+    (overlay(auth={"passwordAuth": "a:b"}), f"{OVERLAY}.auth.passwordAuth"),
+    (overlay(service={"type": "NodePort"}), f"{OVERLAY}.service.type"),
+    (overlay(service={"type": "ExternalName"}), f"{OVERLAY}.service.type"),
+    (
+        overlay(containerSecurityContext={"capabilities": {"add": ["SYS_ADMIN"]}}),
+        f"{OVERLAY}.containerSecurityContext.capabilities.add",
+    ),
+    (
+        overlay(jmx={"exporter": {"securityContext": {"allowPrivilegeEscalation": True}}}),
+        f"{OVERLAY}.jmx.exporter.securityContext.allowPrivilegeEscalation",
+    ),
+    (
+        overlay(worker={"additionalVolumes": [{"name": "a", "hostPath": {"path": "/"}}]}),
+        f"{OVERLAY}.worker.additionalVolumes[0].hostPath",
+    ),
+    (overlay(env=[{"name": "A", "value": "{{ .Release.Name }}"}]), f"{OVERLAY}.env[0].value"),
+    (overlay(additionalConfigProperties=["http-server.http.port=1"]), f"{OVERLAY}.additionalConfigProperties"),
+    (overlay(server={"workerExtraConfig": "http-server.http.enabled=false"}), f"{OVERLAY}.server.workerExtraConfig"),
+    (
+        overlay(additionalConfigProperties=["query.max-total-memory-per-node=1GB"]),
+        f"{OVERLAY}.additionalConfigProperties",
+    ),
+    (
+        overlay(additionalConfigProperties=["query.max-memory=4Gi"]),
+        f"{OVERLAY}.additionalConfigProperties[query.max-memory]",
+    ),
+    (
+        overlay(worker={"config": {"query": {"maxMemoryPerNode": "lots"}}}),
+        f"{OVERLAY}.worker.config.query.maxMemoryPerNode",
+    ),
+    (overlay(worker={"config": {"query": {"maxMemoryPerNode": "30GB"}}}), f"{OVERLAY}.worker"),
+    (overlay(worker={"additionalJVMConfig": ["-Xmx64G"]}), f"{OVERLAY}.worker.additionalJVMConfig"),
+    (overlay(sessionProperties={"type": "secret"}), f"{OVERLAY}.sessionProperties.type"),
+    (
+        {"resourceGroupsProfile": "x", **overlay(resourceGroups={"type": "configmap"})},
+        f"{OVERLAY}.resourceGroups",
+    ),
+    (
+        {
+            **PASSWORD,
+            "valuesOverlay": {
+                **PASSWORD["valuesOverlay"],
+                "server": {"config": {"authenticationType": "PASSWORD,OAUTH2"}},
+            },
+        },
+        f"{OVERLAY}.server.config.authenticationType",
+    ),
+    ({"valuesOverlay": PASSWORD["valuesOverlay"]}, "spec.trinoControlAuth.passwordSecret"),
+    (
+        {**PASSWORD, **overlay(server={"config": {"authenticationType": "PASSWORD"}})},
+        f"{OVERLAY}.additionalConfigProperties",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "path"), WRONG, ids=[f"{index}-{path}" for index, (_, path) in enumerate(WRONG)])
+def test_a_wrong_spec_is_refused_at_its_field(spec, path):
+    assert paths(make(**spec)) == [path]
+
+
+FINE = [
+    {},
+    {"minWorkers": 2, "maxWorkers": 2},
+    {"wakeMinWorkers": 400},
+    {"resources": {"worker": {"requests": {"memory": "2G", "cpu": "500m"}, "limits": {"memory": "2G", "cpu": 1}}}},
+    {"limits": {"session": {"maxTotalMemoryPerNode": "20GB"}}},
+    {"limits": {"session": {"maxQueryMemory": "1PB"}}, "resourceGroupsProfile": "x"},
+    {"routing": {}},
+    {"routing": {"capacityUnits": 3}},
+    {"routing": {"header": "team/x"}},
+    {"routing": {"header": "finance"}},
+    {
+        "placement": {
+            "existingNodePool": {"provider": "aws", "name": "a"},
+            "nodeSelector": {"eks.amazonaws.com/nodegroup": "a"},
+        }
+    },
+    {"keda": {"enabled": True}},
+    {"minWorkers": 1, **keda(httpEndpoint="jmx", jmxExporter={"enabled": True})},
+    {"keda": {"enabled": False, "scalerType": "http"}, **overlay(server={"autoscaling": {"enabled": True}})},
+    {"faultTolerantExecution": {"retryPolicy": "QUERY", "exchangeManager": {"enabled": False}}},
+    {"rolloutPolicy": {"rollingUpdateStrategy": {"maxSurge": 0, "maxUnavailable": 1}}},
+    {"rolloutPolicy": {"rollingUpdateStrategy": {"maxUnavailable": 0}}},
+    chart(ingress={"hosts": []}),
+    chart(secretMounts=[{"name": "m", "secretName": "s", "path": "/etc/trino/certs"}]),
+    chart(secretMounts=[{"name": "m", "secretName": "s", "path": "/etc/trino", "subPath": "x"}]),
+    overlay(unknown=1),
+    overlay(service={"type": "ClusterIP"}),
+    overlay(server={"workers": 3}),
+    PASSWORD,
+]
+
+
+@pytest.mark.parametrize("spec", FINE, ids=str)
+def test_what_only_looks_wrong_is_allowed(spec):
+    assert paths(make(**spec)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"), [("a", True), ("a" * 42, True), ("a" * 43, False), ("a.b", False), ("1a", False), ("a-", False)]
+)
+def test_a_name_must_fit_its_services(name, fits):
+    assert (paths(make(name)) == []) is fits
+
+
+def test_all_errors_come_at_once():
+    runtime = make(minWorkers=3, maxWorkers=1, customConfigMaps=["a", "a"], **overlay(hostPID=True))
+    assert paths(runtime) == ["spec.minWorkers", "spec.customConfigMaps[1]", "spec.valuesOverlay.hostPID"]
+
+
+def test_every_rule_has_a_spec_that_breaks_it():
+    def broken_by(rule, spec):
+        return list(rule(runtime_rules.subject(make(**spec))[0]))
+
+    for rule in runtime_rules.RULES:
+        assert rule is runtime_rules.name_fits or any(broken_by(rule, spec) for spec, _ in WRONG), rule.__name__
+
+
+def test_no_error_shows_a_secret():
+    exchange = {"properties": {"exchange.s3.aws-secret-key": "hunter2"}}
+    (error,) = validate_xtrinode(make(faultTolerantExecution={"exchangeManager": exchange}))
+    assert "hunter2" not in f"{error} {error!r}"
