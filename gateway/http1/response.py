@@ -67,8 +67,20 @@ def _status(line: bytes) -> int:
     return verdict
 
 
+_HEAD_MEMO_ENTRIES: Final = 1024
+_HEAD_MEMO_BYTES: Final = 1024
+HEADS: Final[dict[bytes, ResponseHead]] = {}
+
+
 def parse_response_head(raw: bytes, max_headers: int) -> ResponseHead | None:
-    """Judge a response head: from the status line up to and with the empty line. None when it is not trusted."""
+    """Judge a response head: from the status line up to and with the empty line. None when it is not trusted.
+
+    Busy servers send the same head many times within a second (the date changes once in it), so heads are remembered
+    by the whole, if every line of theirs was known before: never one with a credential in it.
+    """
+    remembered = HEADS.get(raw)
+    if remembered is not None:
+        return remembered
     lines = raw.split(b"\r\n")
     count = len(lines) - 3
     if count < 0 or count > max_headers:
@@ -82,9 +94,14 @@ def parse_response_head(raw: bytes, max_headers: int) -> ResponseHead | None:
     dropped = head.minor == 0  # the version is ours to state
     connection: list[bytes] | None = None
     lines = lines[1:-2]
+    seen = True
     for line in lines:
         known = MEMO.get(line)
-        kind = kind_of(line) if known is None else known
+        if known is None:
+            seen = False
+            kind = kind_of(line)
+        else:
+            kind = known
         if kind == PASS:
             continue
         if kind >= CONTENT_LENGTH:
@@ -117,6 +134,10 @@ def parse_response_head(raw: bytes, max_headers: int) -> ResponseHead | None:
     bodiless = (status == 204 or status < 200) and (head.chunked or head.length >= 0)
     if dropped or bodiless:
         _rebuild(head, first, lines, connection, bodiless)
+    if seen and len(raw) <= _HEAD_MEMO_BYTES:
+        if len(HEADS) >= _HEAD_MEMO_ENTRIES:
+            HEADS.clear()
+        HEADS[raw] = head
     return head
 
 

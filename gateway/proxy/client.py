@@ -27,7 +27,7 @@ from gateway.http1.request import (
 from gateway.http1.response import ResponseHead
 from gateway.proxy import dispatch
 from gateway.proxy.answers import plain_error
-from gateway.proxy.counters import bucket_of, count
+from gateway.proxy.counters import BUCKET_SCALE, BUCKETS, count
 from gateway.proxy.pages import Page
 from gateway.proxy.paths import OTHER, POLL, SUBMIT, polled_id, request_line
 from gateway.routing.model import Outcome, Refusal, Route, Target
@@ -664,7 +664,8 @@ class Client:
         counters = self.counters
         counters.responses[status // 100] += 1
         elapsed = now - self.started
-        counters.latency[bucket_of(elapsed)] += 1
+        bucket = int(elapsed * BUCKET_SCALE).bit_length()
+        counters.latency[bucket if bucket < BUCKETS else BUCKETS - 1] += 1
         counters.latency_sum += elapsed
         self.begun = False
         target = self.target

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.http1.chunks import MALFORMED, ChunkScanner
 from gateway.http1.response import ResponseHead, kept_of, parse_response_head
-from gateway.proxy.counters import bucket_of
+from gateway.proxy.counters import BUCKET_SCALE, BUCKETS
 from gateway.proxy.pages import PREFIX_BYTES, poll_state, read_page, usual_page
 from gateway.proxy.paths import POLL, SUBMIT
 from gateway.routing.model import Outcome
@@ -229,7 +229,8 @@ class Upstream:
         now = client.clock()
         elapsed = now - client.sent
         stats = self.stats
-        stats.first_byte[bucket_of(elapsed)] += 1
+        bucket = int(elapsed * BUCKET_SCALE).bit_length()
+        stats.first_byte[bucket if bucket < BUCKETS else BUCKETS - 1] += 1
         stats.first_byte_sum += elapsed
         client.status = status
         client.since = now
@@ -267,7 +268,12 @@ class Upstream:
                 have = self.left
             self.left -= have
             if paged:
-                self._first_look(client, head, data, body_start, now)
+                state = poll_state(data, body_start) if head.encoding is None and client.kind == POLL else None
+                target = client.target
+                if state is not None and target is not None:
+                    client.router.query_seen(target, client.query_id, state, False, now)
+                else:
+                    self._first_look(client, head, data, body_start, now)
             if out_head is not raw:
                 data = out_head + data[body_start:] if have else out_head
             client.moved += 1
@@ -338,14 +344,8 @@ class Upstream:
     # -- what a statement's page tells ------------------------------------------------------------------------------
 
     def _first_look(self, client: Client, head: ResponseHead, data: bytes, body_start: int, now: float) -> None:
+        """A page that did not tell all at the first glance."""
         if head.encoding is None:
-            if client.kind == POLL:
-                state = poll_state(data, body_start)
-                if state is not None:
-                    target = client.target
-                    assert target is not None
-                    client.router.query_seen(target, client.query_id, state, False, now)
-                    return
             page = usual_page(data, body_start)
             whole = self.left == 0 or len(data) - body_start >= PREFIX_BYTES
             if page is not None and (whole or page.state is not None):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.http1.lines import CHALLENGE, LOCATION, STARTED_TRANSACTION
-from gateway.http1.response import ResponseHead, kept_of, parse_response_head, replace_header
+from gateway.http1.lines import CHALLENGE, LOCATION, MEMO, STARTED_TRANSACTION
+from gateway.http1.response import HEADS, ResponseHead, kept_of, parse_response_head, replace_header
 
 
 def parsed(*lines: bytes) -> ResponseHead | None:
@@ -107,3 +107,22 @@ def test_lines_can_be_replaced_and_removed() -> None:
     assert kept == b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
     assert replace_header(kept, b"content-length", b"7") == b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n"
     assert replace_header(kept, b"content-length", None) == b"HTTP/1.1 200 OK\r\n"
+
+
+def test_heads_are_remembered_but_never_those_that_carry_credentials() -> None:
+    plain = (b"HTTP/1.1 200 OK", b"Content-Length: 77", b"A-Plain: line")
+    secret = (b"HTTP/1.1 200 OK", b"Content-Length: 77", b"Set-Cookie: s=1")
+    for _ in range(3):
+        assert trusted(*plain).length == trusted(*secret).length == 77
+    assert trusted(*plain) is trusted(*plain)
+    assert trusted(*secret) is not trusted(*secret)
+    assert not any(b"Set-Cookie" in raw for raw in HEADS)
+    assert not any(b"Set-Cookie" in line for line in MEMO)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    for number in range(5000):
+        for _ in range(2):
+            trusted(b"HTTP/1.1 200 OK", b"Content-Length: %d" % number)
+    assert len(HEADS) <= 1024
+    assert len(MEMO) <= 4096
