@@ -9,12 +9,10 @@ Deletion has a module of its own, as have replicas, drains, selection of inputs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
-
-from crds.v1.validation import validate_xtrinode
 
 from controller.actions import Action, Announcement, Apply, Delete, EndQueries, PatchOwner, Plan, Scale
 from controller.deletion import plan_deletion
@@ -41,6 +39,7 @@ from crds.v1.meta import InvalidObject
 from crds.v1.quantity import parse_duration
 from crds.v1.runtime_shape import RuntimeShape
 from crds.v1.shape import resolve
+from crds.v1.validation import validate_xtrinode
 from crds.v1.xtrinode import XTrinode
 
 _DEPLOYMENT = ("apps/v1", "Deployment")
@@ -59,7 +58,24 @@ class Rules:
     auto_suspend: bool = True
 
 
-def plan(x: XTrinode, observed: Observed, now: datetime, rules: Rules) -> Plan:
+def sound_shape(x: XTrinode) -> RuntimeShape:
+    """What the spec resolves to. Raises InvalidObject: admission may have been down when it was written."""
+    errors = validate_xtrinode(x)
+    if errors:
+        raise InvalidObject(errors)
+    return resolve(x)
+
+
+def plan(
+    x: XTrinode,
+    observed: Observed,
+    now: datetime,
+    rules: Rules,
+    *,
+    shape_of: Callable[[XTrinode], RuntimeShape] = sound_shape,
+    rendering_of: Callable[[RuntimeShape, Inputs], Rendering] = render,
+) -> Plan:
+    """`shape_of` and `rendering_of` are there for a caller that remembers their answers; both are pure."""
     if x.metadata.deletion_timestamp is not None:
         return plan_deletion(x, observed, now, rules.drain_poll, rules.route_settle)
     intake = take_commands(x)
@@ -73,14 +89,11 @@ def plan(x: XTrinode, observed: Observed, now: datetime, rules: Rules) -> Plan:
         }
     if meta.FINALIZER not in x.metadata.finalizers:
         owner_patch.setdefault("metadata", {})["finalizers"] = [*x.metadata.finalizers, meta.FINALIZER]
-    errors = validate_xtrinode(x)
     try:
-        if errors:
-            raise InvalidObject(errors)
-        shape = resolve(x)
+        shape = shape_of(x)
     except InvalidObject as error:
         return _invalid(x, observed, error, owner_patch, now)
-    return _Look(x, shape, observed, now, rules, owner_patch, intake.command).plan()
+    return _Look(x, shape, observed, now, rules, rendering_of, owner_patch, intake.command).plan()
 
 
 def _invalid(x: XTrinode, observed: Observed, error: InvalidObject, owner_patch: dict[str, Any], now: datetime) -> Plan:
@@ -142,6 +155,7 @@ class _Look:
         observed: Observed,
         now: datetime,
         rules: Rules,
+        rendering_of: Callable[[RuntimeShape, Inputs], Rendering],
         owner_patch: dict[str, Any],
         command: Command | None,
     ) -> None:
@@ -149,7 +163,7 @@ class _Look:
         self.owner_patch, self.command = owner_patch, command
         self.suspended = shape.lifecycle.suspended
         self.selection: Selection = select(x, shape, observed)
-        self.rendering: Rendering = render(
+        self.rendering = rendering_of(
             shape,
             Inputs(
                 meta.owner_reference(meta.XTRINODE_KIND, x.metadata),

@@ -12,10 +12,12 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+from cachetools import LRUCache
 
 from controller.actions import Announcement, EndQueries, PatchOwner, Plan
 from controller.caches import Caches, Key, Object
@@ -23,7 +25,8 @@ from controller.catalogs import failed_catalog, plan_catalog
 from controller.execute import ActionFailed, Executor
 from controller.observe import observe, published_digest
 from controller.observed import Activity, Child, ObjectRef, Observed
-from controller.plan import Rules, plan
+from controller.plan import Rules, plan, sound_shape
+from controller.render import Inputs, Rendering, render
 from controller.route_book import RouteBook
 from controller.status import failed_status, status_patch
 from controller.trino_client import Control, TrinoClient, TrinoError
@@ -34,6 +37,7 @@ from crds.client.transport import KubeClient
 from crds.v1 import meta
 from crds.v1.conditions import Reason
 from crds.v1.meta import InvalidObject
+from crds.v1.runtime_shape import RuntimeShape
 from crds.v1.shape import resolve
 from crds.v1.xtrinode import XTrinode
 
@@ -41,6 +45,7 @@ log = logging.getLogger("controller.reconcile")
 
 #: Field manager of what we write to the objects of users: status, finalizer, consumed commands.
 STATUS_MANAGER = "xtrinode-controller-status"
+_REMEMBERED = 256
 
 
 class RetryLater(Exception):
@@ -112,6 +117,9 @@ class RuntimeReconciler:
         self._moved = moved
         self._own = _Own(client, XTRINODES, caches.runtimes.get)
         self._active: dict[Key, tuple[str, datetime]] = {}  # newest activity seen, by uid
+        # A runtime is looked at several times in a row, and resolving and rendering it is most of the work.
+        self._shapes: LRUCache[Hashable, RuntimeShape | InvalidObject] = LRUCache(_REMEMBERED)
+        self._renderings: LRUCache[Hashable, Rendering] = LRUCache(_REMEMBERED)
 
     async def __call__(self, key: Key) -> float | None:
         """Seconds until the next look, None when an event will cause it. Raises RetryLater and ApiError."""
@@ -162,13 +170,43 @@ class RuntimeReconciler:
             route_settled=self._routes.is_settled(key),
             last_active=known[1] if known is not None and known[0] == x.metadata.uid else None,
         )
-        planned = plan(x, observed, self._clock(), self._rules)
+        planned = self._decide(x, observed)
         if not planned.ask:
             return planned
         activity = await self._ask(x, observed)
         if activity.newest is not None:
             self._active[key] = (x.metadata.uid, activity.newest)
-        return plan(x, replace(observed, activity=activity), self._clock(), self._rules)
+        return self._decide(x, replace(observed, activity=activity))
+
+    def _decide(self, x: XTrinode, observed: Observed) -> Plan:
+        return plan(x, observed, self._clock(), self._rules, shape_of=self._shape_of, rendering_of=self._rendering_of)
+
+    def _shape_of(self, x: XTrinode) -> RuntimeShape:
+        # The spec changes with its generation, and in our hands when a command is taken.
+        key = (x.metadata.uid, x.metadata.generation, x.spec.suspended)
+        found = self._shapes.get(key)
+        if found is None:
+            try:
+                found = sound_shape(x)
+            except InvalidObject as error:
+                found = error
+            self._shapes[key] = found
+        if isinstance(found, InvalidObject):
+            raise found
+        return found
+
+    def _rendering_of(self, shape: RuntimeShape, inputs: Inputs) -> Rendering:
+        key = (
+            shape.hash,
+            shape.lifecycle.suspended,
+            inputs.owner["uid"],
+            tuple((catalog.config_map, catalog.digest) for catalog in inputs.catalogs),
+            tuple(sorted(inputs.digests.items())),
+        )
+        found = self._renderings.get(key)
+        if found is None:
+            found = self._renderings[key] = render(shape, inputs)
+        return found
 
     async def _ask(self, x: XTrinode, observed: Observed) -> Activity:
         """The queries of every coordinator that answers for the runtime; usually there is one."""
