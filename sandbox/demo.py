@@ -7,14 +7,17 @@ Trino client through the gateway. Every step checks what it shows; the first tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import trino
 
 import crds
 from crds.client import KubeClient
@@ -56,11 +59,11 @@ async def run_demo(pause: float) -> int:
             await step(f"a join on tpch.tiny, routed by header X-Trino-XTrinode: {NAMESPACE}/{BY_HEADER}")
             await demo.query(headers={"X-Trino-XTrinode": f"{NAMESPACE}/{BY_HEADER}"})
             click.echo(f"   first rows {time.monotonic() - began:.1f} s after the start")
-            await step(f"the same, routed by host name {HOSTNAME}")
-            await demo.query(headers={"Host": HOSTNAME})
+            await step(f"the same, routed by host name {HOSTNAME} (as if /etc/hosts had it)")
+            await demo.query(host=HOSTNAME)
             await step("the same, with nothing but the address: the default route")
             await demo.until_ready((await demo.default_runtime(),))
-            await demo.query(headers={})
+            await demo.query()
             await step(f"kubectl xtrinode suspend {BY_HEADER} -n {NAMESPACE} --wait")
             await demo.plugin("suspend", BY_HEADER, "-n", NAMESPACE, "--wait")
             await demo.expect_phase(BY_HEADER, "Suspended")
@@ -134,9 +137,12 @@ class _Demo:
         if found != {phase}:
             raise DemoFailed(f"{name} is {', '.join(found)} and not {phase}")
 
-    async def query(self, headers: dict[str, str]) -> None:
+    async def query(self, headers: dict[str, str] | None = None, host: str = "127.0.0.1") -> None:
         """Run the join through the gateway with the official client and print its rows."""
-        names, rows = await asyncio.to_thread(_run_query, self._sandbox.where.gateway_port, headers)
+        try:
+            names, rows = await asyncio.to_thread(_run_query, host, self._sandbox.where.gateway_port, headers or {})
+        except (trino.exceptions.Error, OSError) as error:
+            raise DemoFailed(f"the query failed: {error}") from error
         if len(rows) != 5:
             raise DemoFailed(f"the join has {len(rows)} rows, and there are 5 regions")
         _print_table(names, rows)
@@ -166,19 +172,33 @@ class _Demo:
         return {found.get(name, "absent") for name in wanted}
 
 
-def _run_query(port: int, headers: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
-    import trino
+def _run_query(host: str, port: int, headers: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
+    with _resolving_to_here(host):
+        connection = trino.dbapi.connect(  # type: ignore[no-untyped-call]
+            host=host, port=port, user="demo", http_headers=headers
+        )
+        try:
+            cursor = connection.cursor()
+            cursor.execute(JOIN)
+            rows = cursor.fetchall()
+            return [str(column.name) for column in cursor.description], rows
+        finally:
+            connection.close()
 
-    connection = trino.dbapi.connect(  # type: ignore[no-untyped-call]
-        host="127.0.0.1", port=port, user="demo", http_headers=headers
-    )
+
+@contextlib.contextmanager
+def _resolving_to_here(host: str) -> Iterator[None]:
+    """What a line `127.0.0.1 <host>` in /etc/hosts would do, for this process and this long."""
+    look_up = socket.getaddrinfo
+
+    def resolve(name: Any, *arguments: Any, **options: Any) -> Any:
+        return look_up("127.0.0.1" if name == host else name, *arguments, **options)
+
+    socket.getaddrinfo = resolve  # type: ignore[assignment]
     try:
-        cursor = connection.cursor()
-        cursor.execute(JOIN)
-        rows = cursor.fetchall()
-        return [str(column.name) for column in cursor.description], rows
+        yield
     finally:
-        connection.close()
+        socket.getaddrinfo = look_up
 
 
 async def _print_lines(process: asyncio.subprocess.Process) -> None:
