@@ -126,5 +126,5 @@ def test_any_field_selector_is_read_or_refused(text: str) -> None:
 
 
 def test_unsupported_fields_are_named() -> None:
-    with pytest.raises(StatusError, match='field label not supported: "spec.x"'):
+    with pytest.raises(StatusError, match=r'field label not supported: "spec\.x"'):
         selectors.check_fields(selectors.parse_fields("spec.x=1"), ("spec.nodeName",))
