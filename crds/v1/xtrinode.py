@@ -560,11 +560,14 @@ class Condition(Lenient):
     observed_generation: int | None = Field(default=None, description="Generation of the spec it is about.")
 
 
+Amounts = Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=16)]
+
+
 class ObservedResources(Lenient):
     """Resources of one role."""
 
-    requests: dict[str, str] = Field(default_factory=dict, max_length=16, description="Requests.")
-    limits: dict[str, str] = Field(default_factory=dict, max_length=16, description="Limits.")
+    requests: Amounts = Field(default_factory=dict, description="Requests.")
+    limits: Amounts = Field(default_factory=dict, description="Limits.")
 
 
 class ObservedWorkers(Lenient):
