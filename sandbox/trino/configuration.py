@@ -47,7 +47,7 @@ class CatalogConfiguration:
 
     name: str
     connector: str
-    properties: Mapping[str, str]
+    properties: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class ServerConfiguration:
     process_forwarded: bool
     authentication_types: tuple[str, ...]
     allow_insecure_over_http: bool
-    shared_secret: str | None
+    shared_secret: str | None = field(repr=False)
     compression_enabled: bool
     client_timeout: float
     required_workers: int

@@ -125,9 +125,12 @@ _UPDATE_KINDS: tuple[tuple[type[exp.Expression], str], ...] = (
 
 
 class _Tokenizer(Trino.Tokenizer):
-    """Trino's tokens; the library would swallow the rest of a SHOW or EXECUTE as one string."""
+    """Trino's tokens, one per word; the library swallows the rest of a SHOW or EXECUTE as one string."""
 
     COMMANDS: ClassVar[set[TokenType]] = set()
+    KEYWORDS: ClassVar[dict[str, TokenType]] = {
+        word: kind for word, kind in Trino.Tokenizer.KEYWORDS.items() if " " not in word
+    }
 
 
 class _Cursor:
