@@ -32,6 +32,11 @@ def invalid(path: str, value: Any, detail: str) -> Cause:
     return Cause("FieldValueInvalid", _join(f"Invalid value: {quote(value)}", detail), path or ROOT)
 
 
+def invalid_unshown(path: str, detail: str) -> Cause:
+    """A value that breaks a rule, and that is too long to be repeated."""
+    return Cause("FieldValueInvalid", f"Invalid value: {detail}", path or ROOT)
+
+
 def type_invalid(path: str, value: Any, detail: str) -> Cause:
     """A value of the wrong type or format."""
     return Cause("FieldValueTypeInvalid", _join(f"Invalid value: {quote(value)}", detail), path or ROOT)
@@ -62,9 +67,7 @@ def too_many(path: str, actual: int, limit: int) -> Cause:
 
 
 def quote(value: Any) -> str:
-    """A value as the real server prints it: strings quoted, null as "null", the rest as JSON."""
-    if value is None:
-        return '"null"'
+    """A value as the real server prints it: strings quoted, the rest as JSON."""
     if isinstance(value, str):
         return _quote_string(value)
     return _dumps(value)

@@ -153,21 +153,20 @@ class _Rule:
     uses_old: bool
     optional_old: bool
 
-    def failure(self, path: str, kind: str, text: str) -> Cause:
+    def failure(self, path: str, value: Any, text: str) -> Cause:
         path += self.field_path if path or self.field_path.startswith("[") else self.field_path.lstrip(".")
         if self.reason == "FieldValueForbidden":
             return wording.forbidden(path, text)
         if self.reason == "FieldValueRequired":
             return wording.required(path, text)
         if self.reason == "FieldValueDuplicate":
-            return wording.duplicate(path, kind)
-        return wording.invalid(path, kind, text)
+            return wording.duplicate(path, value)
+        return _invalid(path, value, text)
 
 
 @dataclass(slots=True)
 class _Node:
     schema: dict[str, Any]
-    kind: str
     rules: tuple[_Rule, ...]
     converter: Converter
     properties: dict[str, _Node] = field(default_factory=dict)
@@ -212,7 +211,7 @@ def _judge(value: Any, node: _Node, path: str, old: Any, found: list[Cause]) -> 
                 continue
             if not rule.uses_old and unchanged:
                 continue
-            cause = _apply(rule, node, path, converted, before)
+            cause = _apply(rule, value, path, converted, before)
             if cause is not None:
                 found.append(cause)
     if isinstance(value, dict):
@@ -226,7 +225,7 @@ def _judge(value: Any, node: _Node, path: str, old: Any, found: list[Cause]) -> 
             _judge(item, node.items, f"{path}[{index}]", counterpart(item, node.schema, old), found)
 
 
-def _apply(rule: _Rule, node: _Node, path: str, value: Any, old: Any) -> Cause | None:
+def _apply(rule: _Rule, shown_value: Any, path: str, value: Any, old: Any) -> Cause | None:
     values = {"self": value}
     if rule.optional_old:
         values["oldSelf"] = engine.OptionalValue.none() if old is ABSENT else engine.OptionalValue.of(old)
@@ -237,8 +236,15 @@ def _apply(rule: _Rule, node: _Node, path: str, value: Any, old: Any) -> Cause |
         if rule.expression.evaluate(values) is True:
             return None
     except EvaluationError as error:
-        return wording.invalid(path, node.kind, f"{error} evaluating rule: {shown}")
-    return rule.failure(path, node.kind, _message(rule, values) or shown)
+        return _invalid(path, shown_value, f"{error} evaluating rule: {shown}")
+    return rule.failure(path, shown_value, _message(rule, values) or shown)
+
+
+def _invalid(path: str, value: Any, text: str) -> Cause:
+    # Objects and lists are too long to be repeated; the real server leaves them out as well.
+    if isinstance(value, dict | list):
+        return wording.invalid_unshown(path, text)
+    return wording.invalid(path, value, text)
 
 
 def _message(rule: _Rule, values: Mapping[str, Any]) -> str:
@@ -255,10 +261,8 @@ def _message(rule: _Rule, values: Mapping[str, Any]) -> str:
 
 
 def _compile(schema: dict[str, Any], *, root: bool = False) -> _Node:
-    kind = schema.get("type") or ("int-or-string" if schema.get("x-kubernetes-int-or-string") else "")
     node = _Node(
         schema=schema,
-        kind=kind,
         rules=tuple(_rule(raw) for raw in schema.get(KEYWORD) or []),
         converter=Converter(schema, root=root),
         properties={key: _compile(child) for key, child in (schema.get("properties") or {}).items()},

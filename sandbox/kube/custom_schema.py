@@ -26,7 +26,6 @@ _BLOCKING = frozenset(
         "FieldValueTypeInvalid",
         "FieldValueTooLong",
         "FieldValueTooMany",
-        "FieldValueDuplicate",
     }
 )
 

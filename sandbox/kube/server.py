@@ -27,7 +27,8 @@ from sandbox.kube.namespaces import Namespaces
 from sandbox.kube.persistence import Persistence
 from sandbox.kube.resources import Registry
 from sandbox.kube.serving import Service
-from sandbox.kube.store import HISTORY, Store
+from sandbox.kube.store import HISTORY, GroupResource, Store
+from sandbox.kube.stored_defaults import StoredDefaults
 from sandbox.kube.verbs import Verbs
 from sandbox.kube.work import Follower
 
@@ -105,9 +106,11 @@ class KubeServer:
         self.registry.add(builtin_kinds(self.store, self._custom.prepare))
         if self._persistence is not None:
             self._persistence.attach(self.store)
+        defaults = StoredDefaults(self.store, self.registry)
         for crd in self.store.objects(CRDS):
             self._custom.serve(crd)
-        self.store.listeners.append(self._custom.follow)
+            defaults.refresh(GroupResource(crd["spec"]["group"], crd["spec"]["names"]["plural"]))
+        self.store.listeners += [self._custom.follow, defaults.follow]
         await bootstrap(self.verbs, self.registry)
         await self._listen(self._credentials)
         self._followers = [

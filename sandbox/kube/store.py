@@ -55,6 +55,11 @@ class Entry:
             self._raw = orjson.dumps(self.obj)
         return self._raw
 
+    def amend(self, obj: Object) -> None:
+        """Show the same revision differently from now on: a schema that changed reads it so."""
+        self.obj = obj
+        self._raw = None
+
 
 class Change(NamedTuple):
     """One committed change. For DELETED, `entry` is the last state with the deletion's resourceVersion."""

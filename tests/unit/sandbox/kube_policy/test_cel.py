@@ -31,7 +31,7 @@ BOUNDS = schema("self.min <= self.max", min=INTEGER, max=INTEGER)
 
 def test_a_rule_that_fails_says_which():
     assert judge(BOUNDS, {"min": 1, "max": 2}) == []
-    assert judge(BOUNDS, {"min": 3, "max": 2}) == ['spec: Invalid value: "object": failed rule: self.min <= self.max']
+    assert judge(BOUNDS, {"min": 3, "max": 2}) == ["spec: Invalid value: failed rule: self.min <= self.max"]
 
 
 def test_the_author_chooses_message_path_and_reason():
@@ -47,14 +47,14 @@ def test_the_author_chooses_message_path_and_reason():
 
 def test_a_message_expression_is_evaluated_and_falls_back_to_the_message():
     rule = {"rule": "self.n < 3", "message": "too many", "messageExpression": "'n is ' + string(self.n)"}
-    assert judge(schema(rule, n=INTEGER), {"n": 5}) == ['spec: Invalid value: "object": n is 5']
+    assert judge(schema(rule, n=INTEGER), {"n": 5}) == ["spec: Invalid value: n is 5"]
     broken = {**rule, "messageExpression": "'n is ' + self.missing"}
-    assert judge(schema(broken, n=INTEGER), {"n": 5}) == ['spec: Invalid value: "object": too many']
+    assert judge(schema(broken, n=INTEGER), {"n": 5}) == ["spec: Invalid value: too many"]
 
 
 def test_a_rule_that_cannot_be_evaluated_fails_the_object():
     (text,) = judge(BOUNDS, {"min": 1})
-    assert text == 'spec: Invalid value: "object": no such key: max evaluating rule: failed rule: self.min <= self.max'
+    assert text == "spec: Invalid value: no such key: max evaluating rule: failed rule: self.min <= self.max"
 
 
 class TestTransitions:
@@ -64,7 +64,7 @@ class TestTransitions:
         assert judge(self.IMMUTABLE, {"name": "a"}) == []
 
     def test_they_hold_on_update(self):
-        assert judge(self.IMMUTABLE, {"name": "b"}, old={"name": "a"}) == ['spec.name: Invalid value: "string": fixed']
+        assert judge(self.IMMUTABLE, {"name": "b"}, old={"name": "a"}) == ['spec.name: Invalid value: "b": fixed']
         assert judge(self.IMMUTABLE, {"name": "a"}, old={"name": "a"}) == []
         assert judge(self.IMMUTABLE, {"name": "a"}, old={}) == []
 
@@ -86,7 +86,7 @@ class TestTransitions:
         openapi = schema(l=many)
         old = {"l": [{"name": "a", "v": 3}, {"name": "b", "v": 1}]}
         assert judge(openapi, {"l": [{"name": "b", "v": 2}, {"name": "a", "v": 2}]}, old=old) == [
-            'spec.l[1]: Invalid value: "object": only up'
+            "spec.l[1]: Invalid value: only up"
         ]
 
     def test_what_did_not_change_is_not_judged_again(self):
