@@ -121,7 +121,8 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **part.env},
+                # Modules compiled once: a dozen processes of the same code start at the same time.
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **part.env},
                 preexec_fn=end_with_parent,
             )
 
