@@ -10,6 +10,7 @@ Templates (`{{ ... }}`) are refused: there is no Helm here that would evaluate t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -59,7 +60,7 @@ class LogLevel(Part):
 
 
 class Log(Part):
-    trino: LogLevel = LogLevel()
+    trino: LogLevel = Field(default_factory=LogLevel)
 
 
 class ServerConfig(Part):
@@ -101,13 +102,13 @@ class ServerKeda(Part):
 
 
 class Server(Part):
-    node: Node = Node()
-    log: Log = Log()
-    config: ServerConfig = ServerConfig()
+    node: Node = Field(default_factory=Node)
+    log: Log = Field(default_factory=Log)
+    config: ServerConfig = Field(default_factory=ServerConfig)
     coordinator_extra_config: str = ""
     worker_extra_config: str = ""
     autoscaling: Autoscaling = Field(default_factory=Autoscaling)
-    keda: ServerKeda = ServerKeda()
+    keda: ServerKeda = Field(default_factory=ServerKeda)
 
 
 class SessionProperties(Part):
@@ -233,15 +234,15 @@ class QueryConfig(Part):
 
 
 class RoleConfig(Part):
-    node_scheduler: NodeScheduler = NodeScheduler()
-    memory: MemoryConfig = MemoryConfig()
-    query: QueryConfig = QueryConfig()
+    node_scheduler: NodeScheduler = Field(default_factory=NodeScheduler)
+    memory: MemoryConfig = Field(default_factory=MemoryConfig)
+    query: QueryConfig = Field(default_factory=QueryConfig)
 
 
 class Role(Part):
     """`coordinator` or `worker`."""
 
-    config: RoleConfig = RoleConfig()
+    config: RoleConfig = Field(default_factory=RoleConfig)
     additional_jvm_config: Lines = Field(default=(), alias="additionalJVMConfig")
     labels: Texts = Field(default_factory=dict)
     annotations: Texts = Field(default_factory=dict)
@@ -258,7 +259,7 @@ class Role(Part):
     config_mounts: tuple[ConfigMapMount, ...] = ()
     secret_mounts: tuple[SecretMount, ...] = ()
     pod_disruption_budget: DisruptionBudget = Field(default_factory=DisruptionBudget)
-    metrics_service: MetricsService = MetricsService()
+    metrics_service: MetricsService = Field(default_factory=MetricsService)
     graceful_shutdown: GracefulShutdown | None = None
 
 
@@ -274,17 +275,17 @@ class Overlay(Part):
     event_listener_properties: Lines = ()
     session_properties: SessionProperties | None = None
     resource_groups: ResourceGroups | None = None
-    auth: Auth = Auth()
+    auth: Auth = Field(default_factory=Auth)
     kafka: Kafka = Field(default_factory=Kafka)
     jmx: Jmx = Field(default_factory=Jmx)
     env: Objects = ()
     security_context: dict[str, Any] | None = None
     container_security_context: dict[str, Any] | None = None
-    share_process_namespace: ShareProcessNamespace = ShareProcessNamespace()
+    share_process_namespace: ShareProcessNamespace = Field(default_factory=ShareProcessNamespace)
     common_labels: Texts = Field(default_factory=dict)
     service: Service = Field(default_factory=Service)
-    service_account: ServiceAccount = ServiceAccount()
-    network_policy: NetworkPolicy = NetworkPolicy()
+    service_account: ServiceAccount = Field(default_factory=ServiceAccount)
+    network_policy: NetworkPolicy = Field(default_factory=NetworkPolicy)
     config_mounts: tuple[ConfigMapMount, ...] = ()
     secret_mounts: tuple[SecretMount, ...] = ()
     coordinator: Role = Field(default_factory=Role)
@@ -297,13 +298,16 @@ class Overlay(Part):
         return tuple(name.strip().upper() for name in names if name.strip())
 
 
-EMPTY = Overlay()
+@cache
+def empty() -> Overlay:
+    """The overlay of a runtime that has none. Made when first needed: it builds every block's checks."""
+    return Overlay()
 
 
 def parse_overlay(raw: Mapping[str, Any] | None) -> Overlay:
     """Read the overlay; raises InvalidObject with full paths when a used key has the wrong type."""
     if raw is None:
-        return EMPTY
+        return empty()
     try:
         return parse(Overlay, raw)
     except InvalidObject as error:

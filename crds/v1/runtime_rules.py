@@ -14,7 +14,7 @@ from crds import trino
 from crds.v1 import memory, names, overlay_rules, placement, scaling, trino_files
 from crds.v1.fields import ResourceRequirements, SecretMount
 from crds.v1.meta import FieldError, InvalidObject
-from crds.v1.overlay import EMPTY, PATH, Overlay, parse_overlay
+from crds.v1.overlay import PATH, Overlay, empty, parse_overlay
 from crds.v1.quantity import MIB, parse_quantity
 from crds.v1.routes import header_value
 from crds.v1.secrets_policy import plaintext_secret
@@ -42,7 +42,7 @@ def subject(runtime: XTrinode) -> tuple[Subject, tuple[FieldError, ...]]:
     try:
         return Subject(runtime, parse_overlay(runtime.spec.values_overlay)), ()
     except InvalidObject as error:
-        return Subject(runtime, EMPTY), error.errors
+        return Subject(runtime, empty()), error.errors
 
 
 def name_fits(at: Subject) -> Errors:

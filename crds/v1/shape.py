@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cache
 from typing import Any, Literal
 
 from crds import trino
@@ -86,7 +87,11 @@ _IDENTITY_ANNOTATIONS = (
     "azure.workload.identity/client-id",
 )
 ROLES: tuple[RoleName, RoleName] = ("coordinator", "worker")
-_EMPTY_CHART = HelmChartConfig()
+
+
+@cache
+def _no_chart() -> HelmChartConfig:
+    return HelmChartConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ class _Given:
 
     @property
     def chart(self) -> HelmChartConfig:
-        return self.runtime.spec.helm_chart_config or _EMPTY_CHART
+        return self.runtime.spec.helm_chart_config or _no_chart()
 
 
 def resolve(x: XTrinode, table: presets.Presets = presets.DEFAULT) -> RuntimeShape:

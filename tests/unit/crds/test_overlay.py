@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crds.v1.meta import InvalidObject
-from crds.v1.overlay import DENIED, EMPTY, Overlay, jmx_of, parse_overlay, unknown
+from crds.v1.overlay import DENIED, Overlay, empty, jmx_of, parse_overlay, unknown
 
 
 def test_nothing_is_the_empty_overlay():
-    assert parse_overlay(None) is EMPTY
-    assert parse_overlay({}) == EMPTY
-    assert unknown(EMPTY) == ()
+    assert parse_overlay(None) is empty()
+    assert parse_overlay({}) == empty()
+    assert unknown(empty()) == ()
 
 
 def test_numbers_and_texts_stand_for_one_another():
