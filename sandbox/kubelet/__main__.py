@@ -39,6 +39,8 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("kubeconfig", None, "how to reach the API server", required=True)
     flag("data-dir", None, "where pods keep their files; one kubelet per directory", required=True)
     flag("trino-home", None, "run a real Trino server from this installation instead of the stand-in")
+    cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xtrinode" / "sandbox"
+    flag("trino-cache", str(cache), "where stand-ins keep the tables that they generate")
     flag("node-name", "sandbox", "name of the Node object")
     flag("allocatable-cpu", "256", "CPU that pods may request in all, whatever this machine has")
     flag("allocatable-memory", "1Ti", "memory that pods may request in all, whatever this machine has")
@@ -73,6 +75,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         data_dir=Path(options.data_dir).resolve(),
         node_name=options.node_name,
         trino_home=home,
+        trino_cache=Path(options.trino_cache).resolve(),
         allocatable_cpu=cpu_millis(options.allocatable_cpu),
         allocatable_memory=memory_bytes(options.allocatable_memory),
         speedup=speedup,

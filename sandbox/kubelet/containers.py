@@ -21,14 +21,14 @@ from sandbox.kubelet.checks import Checker, Subject
 from sandbox.kubelet.directories import PodDirectory
 from sandbox.kubelet.environment import ConfigMissing, ConfigWrong, Lookup, environment
 from sandbox.kubelet.images import ImageRefused, Runner, runner_for
-from sandbox.kubelet.launches import Launch, Place, launch, runner_of
+from sandbox.kubelet.launches import Place, Trino, launch, runner_of, trino_flags
 from sandbox.kubelet.logs import ContainerLog
-from sandbox.kubelet.objects import Object, key, meta, spec, uid
+from sandbox.kubelet.objects import Object, annotations_of, key, meta, spec, uid
 from sandbox.kubelet.pod_status import ContainerRecord, Running, Terminated, Waiting
 from sandbox.kubelet.probes import Pace, Probe, ProbeKind, ProbeTracker, read
 from sandbox.kubelet.processes import Guard, LocalProcess, StartFailed
-from sandbox.kubelet.real_trino import prepare_etc
 from sandbox.kubelet.settings import Settings
+from sandbox.kubelet.trino_etc import prepare_etc
 
 T = TypeVar("T")
 CONFIG_PATIENCE = 0.25  # seconds that a missing object may merely be late in our watch
@@ -164,7 +164,8 @@ class ContainerRunner:
             self._end_probes()
             ending = list(self._tasks)
             for task in ending:
-                task.cancel()
+                if not task.cancelling():  # a second one would cut the first one's clean-up short
+                    task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
             if self.log is not None:
                 self.log.close()
@@ -272,11 +273,17 @@ class ContainerRunner:
         context.directory.build_root(self.container, values)
         place = context.place(self.name)
         hostname = str(spec(context.pod).get("hostname") or meta(context.pod).get("name"))
-        home = self._settings.trino_home
-        real_etc = None
-        if runner is Runner.TRINO and home is not None:
-            real_etc = prepare_etc(place, home)
-        what: Launch = launch(runner, self.container, values, hostname, place, home, real_etc)
+        trino = None
+        if runner is Runner.TRINO:
+            home = self._settings.trino_home
+            trino = Trino(
+                etc=prepare_etc(place, home),
+                namespace=key(context.pod).namespace,
+                cache=self._settings.trino_cache or self._settings.data_dir / "trino-cache",
+                home=home,
+                flags=trino_flags(annotations_of(context.pod)),
+            )
+        what = launch(runner, self.container, values, hostname, place, trino)
         self._subject = Subject(self.container, runner, place, what)
         self._event("Normal", "Created", f"Created container: {self.name}")
         if runner is Runner.PLACEHOLDER:

@@ -8,6 +8,7 @@ probes) mean the pod when they say localhost; here every pod has another address
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 from sandbox.kubelet.environment import command_line
 from sandbox.kubelet.images import Runner
 
+FLAGS_ANNOTATION = "sandbox.xtrinode.io/trino-flags"
 HEALTH_CHECK = "/usr/lib/trino/bin/health-check"
 # What the image's own entry point is called; any other command replaces Trino with a process of the user's.
 _TRINO_COMMANDS = frozenset({"/usr/lib/trino/bin/run-trino", "/usr/lib/trino/bin/launcher"})
@@ -41,6 +43,25 @@ class Launch:
     environment: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Trino:
+    """What a Trino container needs beside its place. `home` None means the stand-in."""
+
+    etc: Path  # the adapted configuration
+    namespace: str
+    cache: Path  # generated data that all stand-ins share
+    home: Path | None = None
+    flags: Sequence[str] = ()  # of the stand-in
+
+
+def trino_flags(annotations: Mapping[str, str]) -> list[str]:
+    """Flags for the stand-in from a pod's annotation: faults and latencies for demonstrations and tests."""
+    try:
+        return shlex.split(annotations.get(FLAGS_ANNOTATION, ""))
+    except ValueError:
+        return []  # an unbalanced quote
+
+
 def runner_of(runner: Runner, container: Mapping[str, Any]) -> Runner:
     """A Trino image with a command of its own runs that command."""
     command = container.get("command") or []
@@ -55,17 +76,17 @@ def launch(
     values: Mapping[str, str],
     hostname: str,
     place: Place,
-    trino_home: Path | None = None,
-    real_etc: Path | None = None,
+    trino: Trino | None = None,
 ) -> Launch:
-    """The process of a container. `real_etc` is the prepared configuration of a real Trino server."""
+    """The process of a container. `trino` is given for containers that run Trino."""
     environment = process_environment(values, hostname, place)
-    if runner is Runner.TRINO and trino_home is not None and real_etc is not None:
-        argv = [str(trino_home / "bin" / "launcher"), "run", "--etc-dir", str(real_etc)]
-        return Launch(argv, {**environment, "JAVA_HOME": environment.get("JAVA_HOME", "")})
-    if runner is Runner.TRINO:
-        etc = place.root / "etc" / "trino"
-        argv = [sys.executable, "-m", "sandbox.trino", "--etc-dir", str(etc), "--address", place.pod_ip]
+    if runner is Runner.TRINO and trino is not None:
+        if trino.home is not None:
+            return Launch([str(trino.home / "bin" / "launcher"), "run", "--etc-dir", str(trino.etc)], environment)
+        argv = [
+            *[sys.executable, "-m", "sandbox.trino", "--etc-dir", str(trino.etc), "--address", place.pod_ip],
+            *["--namespace", trino.namespace, "--cache-dir", str(trino.cache), *trino.flags],
+        ]
         return Launch(argv, {**environment, "PYTHONPATH": str(Path(__file__).resolve().parents[2])})
     command, arguments = command_line(container, values)
     return Launch([*command, *arguments], environment)

@@ -204,5 +204,5 @@ async def run(
     finally:
         if process.running:
             process.signal(signal.SIGKILL)
-            await process.wait()
+        await process.wait()
     return code, output.decode("utf-8", "replace").strip()

@@ -10,8 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.kubelet.images import ImageRefused, Runner, repository, runner_for
-from sandbox.kubelet.launches import Place, inside_command, is_health_check, launch, runner_of
-from sandbox.kubelet.real_trino import adapt_jvm, adapt_properties, prepare_etc
+from sandbox.kubelet.launches import (
+    FLAGS_ANNOTATION,
+    Place,
+    Trino,
+    inside_command,
+    is_health_check,
+    launch,
+    runner_of,
+    trino_flags,
+)
+from sandbox.kubelet.trino_etc import adapt_jvm, adapt_properties, prepare_etc
 
 
 @pytest.mark.parametrize(
@@ -59,9 +68,10 @@ PLACE = Place(Path("/data/root"), Path("/data"), "127.64.0.5", Path("/data/hosts
 
 
 def test_a_trino_image_runs_the_stand_in_on_the_pods_address() -> None:
-    made = launch(Runner.TRINO, {"name": "c"}, {"A": "1"}, "pod-1", PLACE)
-    assert made.argv[:3] == [sys.executable, "-m", "sandbox.trino"]
-    assert "/data/root/etc/trino" in made.argv and "127.64.0.5" in made.argv
+    trino = Trino(Path("/data/etc"), "team-a", Path("/cache"), flags=trino_flags({FLAGS_ANNOTATION: "--latency 0.1"}))
+    made = launch(Runner.TRINO, {"name": "c"}, {"A": "1"}, "pod-1", PLACE, trino)
+    assert made.argv[:5] == [sys.executable, "-m", "sandbox.trino", "--etc-dir", "/data/etc"]
+    assert "127.64.0.5" in made.argv and made.argv[-2:] == ["--latency", "0.1"]
     assert (made.environment["A"], made.environment["HOSTNAME"]) == ("1", "pod-1")
     assert made.environment["XTRINODE_SANDBOX_HOSTS"] == "/data/hosts"
 
@@ -73,7 +83,8 @@ def test_the_kubelets_own_environment_does_not_leak(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_real_trino_is_started_by_its_launcher() -> None:
-    made = launch(Runner.TRINO, {}, {}, "pod-1", PLACE, Path("/opt/trino"), Path("/data/etc"))
+    trino = Trino(Path("/data/etc"), "team-a", Path("/cache"), home=Path("/opt/trino"))
+    made = launch(Runner.TRINO, {}, {}, "pod-1", PLACE, trino)
     assert made.argv == ["/opt/trino/bin/launcher", "run", "--etc-dir", "/data/etc"]
 
 
@@ -107,6 +118,34 @@ def test_localhost_inside_a_pod_is_the_pod(text: str, wanted: str) -> None:
 def test_trinos_own_health_check_is_known() -> None:
     assert is_health_check(["/usr/lib/trino/bin/health-check"])
     assert not is_health_check(["/bin/true"]) and not is_health_check([])
+
+
+def test_unbalanced_flags_are_none() -> None:
+    assert trino_flags({FLAGS_ANNOTATION: "--fault 'x"}) == []
+
+
+def test_the_stand_in_reads_paths_that_lead_into_the_container(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "etc/trino").mkdir(parents=True)
+    volume = tmp_path / "volume"
+    (volume / "..v1").mkdir(parents=True)
+    (volume / "..v1" / "rules.json").write_text("{}")
+    (volume / "..v1" / "inner.properties").write_text("security.config-file=/etc/trino/rules/rules.json\n")
+    for name in ("rules.json", "inner.properties"):
+        (volume / name).symlink_to(f"..v1/{name}")
+    (root / "etc/trino/rules").symlink_to(volume)
+    files = "/etc/trino/rules/inner.properties,/etc/trino/rules/rules.json"
+    (root / "etc/trino/config.properties").write_text(f"node.data-dir=/data/trino\nfiles={files}\na = b \n")
+    etc = prepare_etc(Place(root, tmp_path, "127.64.0.5", tmp_path / "hosts"), None)
+    config = (etc / "config.properties").read_text().splitlines()
+    assert config == [
+        "node.data-dir=/data/trino",
+        f"files={etc}/rules/inner.properties,{root}/etc/trino/rules/rules.json",
+        "a = b ",
+    ]
+    inner = (etc / "rules/inner.properties").read_text()
+    assert inner == f"security.config-file={root}/etc/trino/rules/rules.json\n"
+    assert not list(etc.rglob("..*"))
 
 
 def test_paths_of_the_container_become_local_for_a_real_trino(tmp_path: Path) -> None:
