@@ -21,9 +21,8 @@ from crds.v1.meta import (
     FieldError,
     InvalidObject,
 )
-from crds.v1.names import routing_group
 from crds.v1.overlay import parse_overlay, unknown
-from crds.v1.routes import header_value, normal_host
+from crds.v1.route_rules import selectors
 from crds.v1.xtrinode import SIZES, XTrinode
 from crds.v1.xtrinodecatalog import XTrinodeCatalog
 
@@ -84,33 +83,13 @@ def _connector_identity(catalog: XTrinodeCatalog) -> str | None:
 # Breaking changes.
 
 
-def _selectors(x: XTrinode) -> dict[str, str]:
-    """What clients may be using to reach this runtime."""
-    routing, meta = x.spec.routing, x.metadata
-    if routing is None:
-        return {}
-    own = routing_group(meta.namespace, meta.name)
-    found: dict[str, str] = {}
-    if routing.header and header_value(routing.header) != meta.key:
-        found["header"] = header_value(routing.header)
-    if routing.hostname:
-        found["hostname"] = normal_host(routing.hostname)
-    elif routing.hostname_domain:
-        found["hostname"] = normal_host(f"{routing.routing_group or own}.{routing.hostname_domain}")
-    if routing.routing_group and routing.routing_group != own:
-        found["routingGroup"] = routing.routing_group
-    if routing.default:
-        found["default"] = "true"
-    return found
-
-
 def breaking_changes(new: XTrinode, old: XTrinode) -> list[str]:
     """What would break for users when `new` replaces `old`, one sentence each, in a fixed order."""
     reasons = []
     if SIZES.index(new.spec.size) < SIZES.index(old.spec.size):
         reasons.append(f"spec.size gets smaller, from {old.spec.size} to {new.spec.size}: queries may no longer fit")
-    after = _selectors(new)
-    for key, value in sorted(_selectors(old).items()):
+    after = selectors(new)
+    for key, value in sorted(selectors(old).items()):
         if after.get(key) != value:
             reasons.append(f"spec.routing: {key} {value} stops working for the clients that use it")
     return reasons
