@@ -1,0 +1,59 @@
+"""Build the data path's hot modules with mypyc: `python -m bench.gateway.compile DIR`.
+
+DIR becomes a copy of the package with extension modules beside the sources; the interpreter prefers those. Needs a C
+compiler, setuptools and mypy. The same sources run uncompiled; nothing in them knows the difference.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HOT = [
+    "gateway/http1/chunks.py",
+    "gateway/http1/forwarded.py",
+    "gateway/http1/limits.py",
+    "gateway/http1/lines.py",
+    "gateway/http1/problem.py",
+    "gateway/http1/request.py",
+    "gateway/http1/response.py",
+    "gateway/routing/activity.py",
+    "gateway/routing/circuit.py",
+    "gateway/routing/ownership.py",
+    "gateway/routing/router.py",
+    "gateway/proxy/answers.py",
+    "gateway/proxy/client.py",
+    "gateway/proxy/counters.py",
+    "gateway/proxy/dispatch.py",
+    "gateway/proxy/pages.py",
+    "gateway/proxy/paths.py",
+    "gateway/proxy/pool.py",
+    "gateway/proxy/upstream.py",
+]
+_SETUP = """
+from mypyc.build import mypycify
+from setuptools import setup
+
+modules = mypycify(["--strict", "--ignore-missing-imports", *{hot!r}], opt_level="3", debug_level="0")
+setup(name="xtrinode-hot", packages=[], ext_modules=modules)
+"""
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: python -m bench.gateway.compile DIR")
+    target = Path(sys.argv[1]).resolve()
+    target.mkdir(parents=True, exist_ok=True)
+    for package in ("gateway", "crds"):
+        shutil.rmtree(target / package, ignore_errors=True)
+        shutil.copytree(ROOT / package, target / package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    (target / "setup.py").write_text(_SETUP.format(hot=HOT))
+    subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=target, check=True)
+    print(f"compiled {len(HOT)} modules in {target}; run them with PYTHONPATH={target}")
+
+
+if __name__ == "__main__":
+    main()
