@@ -5,6 +5,7 @@ Permission to use the overlay at all is asked elsewhere; this is about what is w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from crds.v1 import overlay as overlays
@@ -30,6 +31,10 @@ _GONE = {
 }
 
 
+_ENVIRONMENT = re.compile(r"[a-z0-9][_a-z0-9]*\Z")
+_FILE_NAME = re.compile(r"[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,252}\Z")
+
+
 def privileged(context: object, path: str) -> Iterator[FieldError]:
     """Errors for a security context that gives a container more than a runtime needs."""
     if not isinstance(context, Mapping):
@@ -48,6 +53,7 @@ def check(spec: XTrinodeSpec, overlay: Overlay) -> Iterator[FieldError]:
     yield from _denied(raw)
     yield from _lines(overlay)
     yield from _files(overlay)
+    yield from _names(overlay)
     yield from _authentication(spec, overlay)
     if spec.resource_groups_profile and overlay.resource_groups is not None:
         message = "cannot be combined with spec.resourceGroupsProfile; keep one of them"
@@ -139,6 +145,17 @@ def _files(overlay: Overlay) -> Iterator[FieldError]:
     for key, block in (("sessionProperties", overlay.session_properties), ("resourceGroups", overlay.resource_groups)):
         if block is not None and block.type not in {"configmap", "properties"}:
             yield FieldError(f"{PATH}.{key}.type", "must be configmap or properties", "NotSupported", block.type)
+
+
+def _names(overlay: Overlay) -> Iterator[FieldError]:
+    environment = overlay.server.node.environment
+    if not _ENVIRONMENT.match(environment):
+        message = "must be lower-case letters, digits and underscores: Trino does not start otherwise"
+        yield FieldError(f"{PATH}.server.node.environment", message, "Invalid", environment)
+    for name in overlay.kafka.table_descriptions:
+        if not _FILE_NAME.match(name):
+            message = "must be a file name: letters, digits, dots, dashes and underscores"
+            yield FieldError(f"{PATH}.kafka.tableDescriptions[{name}]", message, "Invalid", name)
 
 
 def _authentication(spec: XTrinodeSpec, overlay: Overlay) -> Iterator[FieldError]:

@@ -331,10 +331,13 @@ _RESERVED_PATHS = ("/etc/trino", "/etc/trino/catalog", "/usr/lib/trino", "/data/
 def mounts_do_not_collide(at: Subject) -> Errors:
     for path, mount in _mounts(at):
         target = mount.path.rstrip("/")
-        if target in _RESERVED_PATHS and mount.sub_path is None:
-            yield FieldError(
-                f"{path}.path", "hides what Trino needs there; choose a directory below it", "Forbidden", target
-            )
+        if ".." in target.split("/") or ".." in (mount.sub_path or "").split("/"):
+            yield FieldError(path, "must not go up with ..; write the path itself", "Invalid", mount.sub_path or target)
+        elif (mount.sub_path or "").startswith("/"):
+            yield FieldError(f"{path}.subPath", "is a key, not an absolute path", "Invalid", mount.sub_path)
+        elif target in _RESERVED_PATHS and mount.sub_path is None:
+            message = "hides what Trino needs there; choose a directory below it"
+            yield FieldError(f"{path}.path", message, "Forbidden", target)
 
 
 def _mounts(at: Subject) -> Iterator[tuple[str, Any]]:

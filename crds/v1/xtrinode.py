@@ -287,6 +287,10 @@ class Keda(Model):
     jmx_exporter: JmxExporter | None = Field(default=None, description="JMX metrics as Prometheus metrics.")
 
 
+FileName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-_a-zA-Z0-9][-._a-zA-Z0-9]*$")]
+ConfigFiles = Annotated[dict[FileName, Text], Field(max_length=32)]
+
+
 class AccessControl(Model):
     """Trino's system access control."""
 
@@ -294,12 +298,10 @@ class AccessControl(Model):
         description="configmap: the rules below, as files; properties: the text below is access-control.properties."
     )
     refresh_period: Duration | None = Field(default=None, description="How often Trino reads the rules again.")
-    config_file: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")] | None = Field(
-        default=None, description="configmap: which of `rules` is the rule file."
+    config_file: FileName | None = Field(default=None, description="configmap: which of `rules` is the rule file.")
+    rules: ConfigFiles = Field(
+        default_factory=dict, description="configmap: file name to content, in /etc/trino/access-control."
     )
-    rules: Annotated[
-        dict[Annotated[str, Field(max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")], Text], Field(max_length=32)
-    ] = Field(default_factory=dict, description="configmap: file name to content, in /etc/trino/access-control.")
     properties: Text | None = Field(default=None, description="properties: lines of access-control.properties.")
 
 
@@ -394,12 +396,6 @@ class GracefulShutdown(Model):
         default=120,
         description="How long tasks may run on. The pod's termination grace period is at least twice that.",
     )
-
-
-ConfigFiles = Annotated[
-    dict[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-_a-zA-Z0-9][-._a-zA-Z0-9]*$")], Text],
-    Field(max_length=32),
-]
 
 
 class CoordinatorChartConfig(Model):

@@ -259,6 +259,18 @@ def test_a_header_is_written_in_three_ways(text):
     assert header_value(text) == "foo"
 
 
+@given(st.from_regex(r"[A-Za-z0-9]([-A-Za-z0-9.]{0,20}[A-Za-z0-9])?", fullmatch=True), st.integers(0, 65_535))
+def test_a_port_and_case_never_make_another_host(host, port):
+    assert normal_host(f"{host}:{port}") == normal_host(host.upper()) == normal_host(f" {host}. ") == host.lower()
+
+
+@given(st.text(max_size=60))
+def test_a_header_value_is_a_stripped_part_of_what_was_written(text):
+    value = header_value(text)
+    assert value == value.strip()
+    assert value in text
+
+
 @pytest.mark.parametrize(
     ("host", "normal"),
     [("A.b", "a.b"), ("a.b:80", "a.b"), ("a.b.", "a.b"), ("[::1]:80", "[::1]"), ("::1", "::1"), ("", "")],

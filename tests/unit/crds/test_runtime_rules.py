@@ -170,6 +170,16 @@ WRONG = [
     ),
     (overlay(worker={"config": {"query": {"maxMemoryPerNode": "30GB"}}}), f"{OVERLAY}.worker"),
     (overlay(worker={"additionalJVMConfig": ["-Xmx64G"]}), f"{OVERLAY}.worker.additionalJVMConfig"),
+    (
+        chart(secretMounts=[{"name": "m", "secretName": "s", "path": "/x/../etc/trino"}]),
+        "spec.helmChartConfig.secretMounts[0]",
+    ),
+    (
+        chart(secretMounts=[{"name": "m", "secretName": "s", "path": "/x", "subPath": "/a"}]),
+        "spec.helmChartConfig.secretMounts[0].subPath",
+    ),
+    (overlay(server={"node": {"environment": "Prod-1"}}), f"{OVERLAY}.server.node.environment"),
+    (overlay(kafka={"tableDescriptions": {"../x": "{}"}}), f"{OVERLAY}.kafka.tableDescriptions[../x]"),
     (overlay(sessionProperties={"type": "secret"}), f"{OVERLAY}.sessionProperties.type"),
     (
         {"resourceGroupsProfile": "x", **overlay(resourceGroups={"type": "configmap"})},
