@@ -110,9 +110,9 @@ kubeconfig   {where.kubeconfig}
 logs         {where.directory / "logs"}
 in another terminal:
   export KUBECONFIG={where.kubeconfig}
-  kubectl create namespace team-a; kubectl apply -f examples/
+  kubectl create namespace team-a && kubectl apply -f examples/
   kubectl-xtrinode get -A
-  kubectl-xtrinode sql runtime-a -n team-a -e 'select * from tpch.tiny.nation limit 3' --gateway {where.gateway}
+  kubectl-xtrinode sql runtime-a -n team-a -e 'SELECT * FROM tpch.tiny.nation LIMIT 3'
 Ctrl-C stops everything."""  # noqa: S608 - text for a person
         )
         await stop.wait()

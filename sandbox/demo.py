@@ -173,7 +173,7 @@ class _Demo:
 
 
 def _run_query(host: str, port: int, headers: dict[str, str]) -> tuple[list[str], list[list[Any]]]:
-    with _resolving_to_here(host):
+    with resolving_to_here(host):
         connection = trino.dbapi.connect(  # type: ignore[no-untyped-call]
             host=host, port=port, user="demo", http_headers=headers
         )
@@ -187,7 +187,7 @@ def _run_query(host: str, port: int, headers: dict[str, str]) -> tuple[list[str]
 
 
 @contextlib.contextmanager
-def _resolving_to_here(host: str) -> Iterator[None]:
+def resolving_to_here(host: str) -> Iterator[None]:
     """What a line `127.0.0.1 <host>` in /etc/hosts would do, for this process and this long."""
     look_up = socket.getaddrinfo
 

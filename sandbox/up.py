@@ -20,12 +20,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import aiohttp
 
 from crds.client import ApiError, KubeClient, KubeError
 from crds.client.resources import NODES
-from sandbox.install import GATEWAY_NAMESPACE, SYSTEM_NAMESPACE, install
+from sandbox.install import GATEWAY_NAMESPACE, SYSTEM_NAMESPACE, apply_all, install
 from sandbox.processes import Part, Ready, Supervisor
 
 Say = Callable[[str], None]
@@ -109,6 +110,7 @@ class Sandbox:
             await KubeClient.connect(str(self.where.kubeconfig), user_agent="xtrinode-sandbox")
         )
         self.where.accounts = await install(self.client, directory / "accounts", self.where.kubeconfig)
+        await apply_all(self.client, [_gateway_address(self.where.gateway)])
         # The webhook before the controller: what is admitted first is then already judged.
         started = await asyncio.gather(*map(self.supervisor.start, self._others()), return_exceptions=True)
         for result in started:
@@ -225,6 +227,12 @@ class Sandbox:
         return "\n".join(
             "   ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows
         )
+
+
+def _gateway_address(url: str) -> dict[str, Any]:
+    """Where the plugin's `sql` finds the gateway; any user may read kube-public."""
+    metadata = {"name": "xtrinode-info", "namespace": "kube-public"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"gateway": url}}
 
 
 def _module(name: str, *arguments: str) -> tuple[str, ...]:

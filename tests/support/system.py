@@ -8,20 +8,23 @@ import os
 import signal
 from typing import Any
 
+import trino
+
 from crds.client import ApiError, KubeClient, NotFound
 from crds.client.resources import CONFIG_MAPS, DEPLOYMENTS, SERVICES, XTRINODES
+from sandbox.demo import resolving_to_here
 from sandbox.install import ensure_namespace
 from sandbox.up import Sandbox
 
 Object = dict[str, Any]
 
 
-def runtime(name: str, namespace: str = "team-a", **spec: Any) -> Object:
+def runtime(name: str, **spec: Any) -> Object:
     """A small runtime: one worker at most, so that tests start few processes."""
     return {
         "apiVersion": "analytics.xtrinode.io/v1",
         "kind": "XTrinode",
-        "metadata": {"name": name, "namespace": namespace},
+        "metadata": {"name": name},
         "spec": {"size": "xs", "minWorkers": 0, "maxWorkers": 1, **spec},
     }
 
@@ -35,6 +38,8 @@ class User:
         self.client: KubeClient = sandbox.client
 
     async def apply(self, obj: Object) -> None:
+        """Apply an object in this user's namespace."""
+        obj = {**obj, "metadata": {**obj["metadata"], "namespace": self.namespace}}
         await self._patiently(lambda: ensure_namespace(self.client, self.namespace))
         await self._patiently(lambda: self.client.apply(XTRINODES, obj, manager="kubectl", force=True))
 
@@ -73,14 +78,17 @@ class User:
                     pass
                 await asyncio.sleep(0.05)
 
-    async def query(self, sql: str, within: float = 30.0, **headers: str) -> list[Any]:
+    async def query(
+        self, sql: str, *, selector: str | None = None, host: str = "127.0.0.1", within: float = 30.0
+    ) -> list[Any]:
         """The rows of a statement through the gateway; repeated while the gateway is being restarted."""
+        headers = {} if selector is None else {"X-Trino-XTrinode": selector}
         error: Exception | None = None
         try:
             async with asyncio.timeout(within):
                 while True:
                     try:
-                        return await asyncio.to_thread(run_query, self._sandbox.where.gateway_port, sql, headers)
+                        return await asyncio.to_thread(run_query, host, self._sandbox.where.gateway_port, sql, headers)
                     except Exception as caught:  # the client's own kinds; the last one is shown
                         error = caught
                         await asyncio.sleep(0.2)
@@ -123,16 +131,13 @@ class User:
             raise AssertionError(f"the API server did not take it: {error}") from error
 
 
-def run_query(port: int, sql: str, headers: dict[str, str]) -> list[Any]:
+def run_query(host: str, port: int, sql: str, headers: dict[str, str]) -> list[Any]:
     """Rows by the official Trino client, over a connection of its own."""
-    import trino
-
-    connection = trino.dbapi.connect(
-        host="127.0.0.1", port=port, user="test", http_headers={k.replace("_", "-"): v for k, v in headers.items()}
-    )
-    try:
-        cursor = connection.cursor()
-        cursor.execute(sql)
-        return cursor.fetchall()
-    finally:
-        connection.close()
+    with resolving_to_here(host):
+        connection = trino.dbapi.connect(host=host, port=port, user="test", http_headers=headers)
+        try:
+            cursor = connection.cursor()
+            cursor.execute(sql)
+            return cursor.fetchall()
+        finally:
+            connection.close()

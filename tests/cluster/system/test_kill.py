@@ -20,15 +20,15 @@ COUNT = "SELECT count(*) FROM tpch.tiny.nation"
 
 async def live(user: User) -> None:
     """One life of a runtime, as a user sees it."""
-    selector = f"{user.namespace}/life"
-    await user.apply(runtime("life", routing={"hostname": "life.example.com"}))
+    selector, host = f"{user.namespace}/life", f"life.{user.namespace}.example.com"
+    await user.apply(runtime("life", routing={"hostname": host}))
     await user.until_phase("life", "Ready")
-    assert await user.query(COUNT, X_Trino_XTrinode=selector) == [[25]]
+    assert await user.query(COUNT, selector=selector) == [[25]]
     await user.set_suspended("life", True)
     await user.until_phase("life", "Suspended")
     await user.set_suspended("life", False)
     await user.until_phase("life", "Ready")
-    assert await user.query(COUNT, Host="life.example.com") == [[25]]
+    assert await user.query(COUNT, host=host) == [[25]]
 
 
 async def harass(user: User, part: str, dice: random.Random) -> None:
@@ -52,7 +52,7 @@ async def test_a_part_that_is_killed_over_and_over_changes_nothing_in_the_end(sa
         await asyncio.gather(harassment, return_exceptions=True)
     # The last kill may have been a moment ago: the query is answered once its part is back.
     await killed.until_phase("life", "Ready")
-    assert await killed.query(COUNT, X_Trino_XTrinode="stormy/life") == [[25]]
+    assert await killed.query(COUNT, selector="stormy/life") == [[25]]
     found = await killed.footprint()
     assert renamed(found["deployments"]) == renamed(expected["deployments"])
     assert found["services"] == expected["services"]
