@@ -49,8 +49,10 @@ def arguments() -> argparse.Namespace:
 
 
 def microseconds(text: str) -> float:
-    number, unit = re.fullmatch(r"([0-9.]+)(us|ms|s|m)", text).groups()  # type: ignore[union-attr]
-    return float(number) * {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}[unit]
+    found = re.fullmatch(r"([0-9.]+)(us|ms|s|m)", text)
+    if found is None:  # wrk writes nan when nothing was completed
+        return float("nan")
+    return float(found.group(1)) * {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}[found.group(2)]
 
 
 def run_once(process: Process, workload: Workload, lua: Path, seconds: float, core: str) -> Run:

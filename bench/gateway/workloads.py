@@ -115,7 +115,8 @@ def upstream_config(directory: Path, port: int) -> str:
 daemon off; master_process off; pid {directory}/upstream.pid; error_log {directory}/upstream.log crit;
 events {{ worker_connections 8192; }}
 http {{
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 600; sendfile on; default_type application/json;
+  access_log off; keepalive_requests 1000000000; keepalive_timeout 600; sendfile on;
+  large_client_header_buffers 4 64k; default_type application/json;
   client_body_temp_path {directory}/ub; proxy_temp_path {directory}/up; fastcgi_temp_path {directory}/uf;
   uwsgi_temp_path {directory}/uu; scgi_temp_path {directory}/us;
   server {{

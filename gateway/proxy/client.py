@@ -90,7 +90,9 @@ class Client:
         "keep",
         "kind",
         "memo",
+        "memo_before",
         "memo_block",
+        "memo_block_before",
         "memo_now",
         "method",
         "moved",
@@ -151,6 +153,8 @@ class Client:
         self.partial = False  # the buffer is an unfinished head, already looked at
         self.memo_block = b""
         self.memo: Memo | None = None
+        self.memo_block_before = b""
+        self.memo_before: Memo | None = None
         self.origin: Origin | None = None  # of the last request that brought no X-Forwarded-* along
         self.origin_host = b""
         self.write_paused = False
@@ -217,8 +221,7 @@ class Client:
             self.counters.client_aborts += 1
         self._end(Outcome.CLIENT_ABORT, self.clock())
         self.buffer = None
-        self.memo = None
-        self.memo_block = b""
+        self._forget()
         self.server.client_gone(self)
 
     def data_received(self, data: bytes) -> None:
@@ -274,12 +277,9 @@ class Client:
         block = data[line_end : end + 4]
         memo = self.memo
         if memo is None or block != self.memo_block:
-            head = self._judge(block)
-            if head is None:
+            memo = self._recall(block)
+            if memo is None:
                 return
-            memo = self._derive(head)
-            self.memo_block = block
-            self.memo = memo
         if end > self.head_limit:
             self.refuse(problems.HEAD_TOO_LARGE)
         elif line_end > self.target_limit:
@@ -350,6 +350,26 @@ class Client:
             self.refuse(problems.BODY_TOO_LARGE)
             return None
         return head
+
+    def _recall(self, block: bytes) -> Memo | None:
+        """What a block means that is not the last one's: that of the one before, or anew; None when refused.
+
+        Two are kept because a client's statements and polls differ in their headers, and alternate.
+        """
+        memo = self.memo_before
+        if memo is None or block != self.memo_block_before:
+            head = self._judge(block)
+            if head is None:
+                return None
+            memo = self._derive(head)
+        self.memo_before, self.memo_block_before = self.memo, self.memo_block
+        self.memo, self.memo_block = memo, block
+        return memo
+
+    def _forget(self) -> None:
+        """Let go of what is remembered of header blocks."""
+        self.memo = self.memo_before = None
+        self.memo_block = self.memo_block_before = b""
 
     def _derive(self, head: RequestHead) -> Memo:
         """All that follows from a header block and this connection."""
@@ -779,9 +799,8 @@ class Client:
             elif waited > settings.idle_timeout:
                 count(self.counters.timeouts, "idle")
                 self.close()
-            elif waited > 2.0 and len(self.memo_block) > _MEMO_KEPT_IDLE:
-                self.memo = None
-                self.memo_block = b""
+            elif waited > 2.0 and len(self.memo_block) + len(self.memo_block_before) > _MEMO_KEPT_IDLE:
+                self._forget()
         elif phase == PARKED:
             if waited > settings.park_timeout:
                 count(self.counters.timeouts, "parked")

@@ -266,3 +266,15 @@ def test_http_1_0_gets_its_answer_and_the_end() -> None:
     assert forwarded.startswith(b"GET /v1/info HTTP/1.0\r\nHost: localhost:8080\r\n")
     assert answered == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
     assert upstream.transport.closed
+
+
+def test_statements_and_polls_that_alternate_are_each_themselves() -> None:
+    bench = Bench()
+    client, upstream, _, first = bench.exchange(POST)
+    for _ in range(3):
+        client.send(GET)
+        assert upstream.take().startswith(b"GET /v1/info")
+        upstream.send(OK)
+        client.send(POST)
+        assert upstream.take() == first
+        upstream.send(OK)
