@@ -25,6 +25,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
+from crds.v1 import chart_config as chart
 from crds.v1 import fields as shared
 from crds.v1 import meta, names
 from crds.v1 import xtrinode as runtime
@@ -104,7 +105,7 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
             ".exchangeManager",
         ),
     ),
-    runtime.AccessControl: (
+    chart.AccessControl: (
         Rule(
             "self.type != 'configmap' || (has(self.configFile) && has(self.rules) && self.configFile in self.rules)",
             "type configmap needs configFile, the name of one of rules",
@@ -116,7 +117,7 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
             ".properties",
         ),
     ),
-    runtime.IngressConfig: (
+    chart.IngressConfig: (
         Rule(
             "!has(self.enabled) || !self.enabled || (has(self.hosts) && self.hosts.size() > 0)",
             "an enabled ingress needs at least one host",

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from crds.v1.xtrinode import Condition
+from crds.v1.status import Condition
 
 Status = Literal["True", "False", "Unknown"]
 

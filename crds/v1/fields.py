@@ -147,6 +147,16 @@ Annotations = Annotated[
 ]
 
 
+HostName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*$",
+    ),
+]
+
+
 class SecretKeySelector(Model):
     """One key of a Secret in the namespace of the object that names it."""
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from crds.v1 import overlay as overlays
+from crds.v1.chart_config import HelmChartConfig
 from crds.v1.fields import SecretKeySelector, SecretMount
 from crds.v1.meta import InvalidObject
-from crds.v1.xtrinode import HelmChartConfig, XTrinode
+from crds.v1.xtrinode import XTrinode
 from crds.v1.xtrinodecatalog import Connector, XTrinodeCatalog
 
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from crds import trino
 from crds.v1 import memory, names, overlay, placement, presets, scaling, trino_files
+from crds.v1.chart_config import HelmChartConfig
 from crds.v1.fields import ConfigMapMount, SecretMount
 from crds.v1.overlay import Overlay
 from crds.v1.properties import parse as parse_properties
@@ -49,7 +50,7 @@ from crds.v1.runtime_shape import (
     Workers,
 )
 from crds.v1.trino_files import RoleName, Settings
-from crds.v1.xtrinode import HelmChartConfig, XTrinode, XTrinodeSpec
+from crds.v1.xtrinode import XTrinode, XTrinodeSpec
 
 __all__ = [
     "ConfigFile",

@@ -17,10 +17,11 @@ from typing import Literal
 import orjson
 
 from crds.v1 import names, properties
+from crds.v1.chart_config import AccessControl
 from crds.v1.overlay import Overlay, jmx_of
 from crds.v1.quantity import jvm_heap, parse_duration, trino_data_size
 from crds.v1.runtime_shape import CONFIG_ROOT, Memory
-from crds.v1.xtrinode import AccessControl, ExchangeManager, FaultTolerantExecution, Limits, XTrinodeSpec
+from crds.v1.xtrinode import ExchangeManager, FaultTolerantExecution, Limits, XTrinodeSpec
 
 RoleName = Literal["coordinator", "worker"]
 

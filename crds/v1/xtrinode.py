@@ -1,4 +1,4 @@
-"""The kind XTrinode: one Trino runtime as a user declares it, and its status as we report it.
+"""The kind XTrinode: one Trino runtime as a user declares it. (Its status has a module of its own.)
 
 The field docs are the manual; the CRD, `kubectl explain` and the reference page are made from them.
 Types say what one value may be. What several values may be together stands in `validation`, what they
@@ -11,28 +11,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from crds.v1.chart_config import HelmChartConfig
 from crds.v1.fields import (
-    Annotations,
     DataSize,
     Duration,
-    EnvVar,
+    HostName,
     IntOrPercent,
     Labels,
     LabelSelector,
     Line,
-    LocalObjectReference,
     ObjectName,
     Plain,
     PropertyKey,
     Raw,
     ResourceRequirements,
     SecretKeySelector,
-    SecretMount,
-    Text,
     Toleration,
     TopologySpreadConstraint,
 )
-from crds.v1.meta import Items, Lenient, Model, ObjectMeta, Time
+from crds.v1.meta import Items, Model, ObjectMeta
+from crds.v1.status import Condition as Condition
+from crds.v1.status import XTrinodeStatus as XTrinodeStatus
 
 MAX_WORKERS = 500
 Workers = Annotated[int, Field(ge=0, le=MAX_WORKERS)]
@@ -188,16 +187,6 @@ class Placement(Model):
     worker: RolePlacement | None = Field(default=None, description="Workers only.")
 
 
-HostName = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=253,
-        pattern=r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*$",
-    ),
-]
-
-
 class Routing(Model):
     """How clients find this runtime at the gateway.
 
@@ -287,181 +276,6 @@ class Keda(Model):
     jmx_exporter: JmxExporter | None = Field(default=None, description="JMX metrics as Prometheus metrics.")
 
 
-FileName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-_a-zA-Z0-9][-._a-zA-Z0-9]*$")]
-ConfigFiles = Annotated[dict[FileName, Text], Field(max_length=32)]
-
-
-class AccessControl(Model):
-    """Trino's system access control."""
-
-    type: Literal["configmap", "properties"] = Field(
-        description="configmap: the rules below, as files; properties: the text below is access-control.properties."
-    )
-    refresh_period: Duration | None = Field(default=None, description="How often Trino reads the rules again.")
-    config_file: FileName | None = Field(default=None, description="configmap: which of `rules` is the rule file.")
-    rules: ConfigFiles = Field(
-        default_factory=dict, description="configmap: file name to content, in /etc/trino/access-control."
-    )
-    properties: Text | None = Field(default=None, description="properties: lines of access-control.properties.")
-
-
-class ServiceAccountConfig(Model):
-    """The ServiceAccount of the pods."""
-
-    create: bool = Field(default=True, description="false: `name` exists already.")
-    name: ObjectName | None = Field(default=None, description="Default trino-<name of the runtime>.")
-    annotations: Annotations = Field(
-        default_factory=dict,
-        description="For workload identity. A known identity annotation also mounts the token.",
-    )
-
-
-class IngressPath(Model):
-    """A path of a host."""
-
-    path: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^/")] = Field(default="/", description="Path.")
-    path_type: Literal["Exact", "Prefix", "ImplementationSpecific"] = Field(
-        default="Prefix", description="How it matches."
-    )
-
-
-class IngressHost(Model):
-    """A host of the Ingress."""
-
-    host: HostName = Field(description="Host name.")
-    paths: Annotated[Items[IngressPath], Field(max_length=32)] = Field(default=(), description="Default: / Prefix.")
-
-
-class IngressTLS(Model):
-    """A certificate of the Ingress."""
-
-    secret_name: ObjectName = Field(description="Secret with the certificate.")
-    hosts: Annotated[Items[HostName], Field(max_length=32)] = Field(default=(), description="Hosts it is for.")
-
-
-class IngressConfig(Model):
-    """An Ingress straight to the coordinator, past the gateway: no holding, no waking."""
-
-    enabled: bool = Field(default=False, description="true: create it.")
-    class_name: ObjectName | None = Field(default=None, description="IngressClass.")
-    annotations: Annotations = Field(default_factory=dict, description="Annotations of the Ingress.")
-    hosts: Annotated[Items[IngressHost], Field(max_length=32)] = Field(default=(), description="At least one.")
-    tls: Annotated[Items[IngressTLS], Field(max_length=32)] = Field(default=(), description="Certificates.")
-
-
-class NetworkPolicyConfig(Model):
-    """A NetworkPolicy for the pods. The gateway, the controller and the runtime's own pods stay allowed."""
-
-    enabled: bool = Field(default=False, description="true: create it.")
-    ingress: Annotated[Items[Raw], Field(max_length=32)] = Field(
-        default=(), description="Further networking.k8s.io/v1 ingress rules."
-    )
-    egress: Annotated[Items[Raw], Field(max_length=32)] = Field(
-        default=(), description="Egress rules. None: egress is not restricted."
-    )
-
-
-class RoleServiceMonitor(Model):
-    """Differences for one role."""
-
-    enabled: bool | None = Field(default=None, description="Default: as for both.")
-    labels: Labels | None = Field(default=None, description="Default: as for both.")
-    interval: Duration | None = Field(default=None, description="Default: as for both.")
-    scrape_timeout: Duration | None = Field(default=None, description="Default: as for both.")
-
-
-class ServiceMonitorConfig(Model):
-    """A ServiceMonitor for the Prometheus operator."""
-
-    enabled: bool = Field(default=False, description="true: create it; the cluster needs that CRD.")
-    api_version: Annotated[str, Field(max_length=253)] = Field(
-        default="monitoring.coreos.com/v1", description="API of the ServiceMonitor."
-    )
-    labels: Labels = Field(default_factory=dict, description="Labels by which Prometheus finds it.")
-    interval: Duration | None = Field(default=None, description="Default: Prometheus' own.")
-    scrape_timeout: Duration | None = Field(default=None, description="Default: Prometheus' own.")
-    coordinator: RoleServiceMonitor | None = Field(default=None, description="Differences for the coordinator.")
-    worker: RoleServiceMonitor | None = Field(default=None, description="Differences for the workers.")
-
-
-class GracefulShutdown(Model):
-    """Workers finish their tasks before they stop."""
-
-    enabled: bool = Field(
-        default=False,
-        description="true: a stopping worker first asks Trino to shut down. "
-        "Its access control then lets only the control user do so.",
-    )
-    grace_period_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
-        default=120,
-        description="How long tasks may run on. The pod's termination grace period is at least twice that.",
-    )
-
-
-class CoordinatorChartConfig(Model):
-    """Coordinator only."""
-
-    secret_mounts: Annotated[Items[SecretMount], Field(max_length=32)] = Field(
-        default=(), description="Secrets as files."
-    )
-    additional_config_files: ConfigFiles = Field(
-        default_factory=dict, description="Files in /etc/trino. A name that we generate is refused."
-    )
-
-
-class WorkerChartConfig(Model):
-    """Workers only."""
-
-    secret_mounts: Annotated[Items[SecretMount], Field(max_length=32)] = Field(
-        default=(), description="Secrets as files."
-    )
-    additional_config_files: ConfigFiles = Field(
-        default_factory=dict, description="Files in /etc/trino. A name that we generate is refused."
-    )
-    graceful_shutdown: GracefulShutdown | None = Field(default=None, description="How workers stop.")
-    topology_spread_constraints: Annotated[Items[TopologySpreadConstraint], Field(max_length=8)] | None = Field(
-        default=None, description="Used when placement sets none."
-    )
-
-
-Containers = Annotated[Items[Raw], Field(max_length=16)]
-
-
-class InitContainers(Model):
-    """core/v1 containers that run before Trino."""
-
-    coordinator: Containers = Field(default=(), description="On the coordinator.")
-    worker: Containers = Field(default=(), description="On workers.")
-
-
-class HelmChartConfig(Model):
-    """What the official Helm chart can do and the fields above do not cover.
-
-    Who sets or changes it needs `update` on the virtual subresource xtrinodes/valuesoverlay.
-    """
-
-    access_control: AccessControl | None = Field(default=None, description="Trino's system access control.")
-    secret_mounts: Annotated[Items[SecretMount], Field(max_length=32)] = Field(
-        default=(), description="Secrets as files, both roles."
-    )
-    coordinator: CoordinatorChartConfig | None = Field(default=None, description="Coordinator only.")
-    worker: WorkerChartConfig | None = Field(default=None, description="Workers only.")
-    image_pull_secrets: Annotated[Items[LocalObjectReference], Field(max_length=16)] = Field(
-        default=(), description="Secrets for the image registry."
-    )
-    service_account: ServiceAccountConfig | None = Field(default=None, description="The ServiceAccount of the pods.")
-    ingress: IngressConfig | None = Field(default=None, description="An Ingress straight to the coordinator.")
-    network_policy: NetworkPolicyConfig | None = Field(default=None, description="A NetworkPolicy for the pods.")
-    service_monitor: ServiceMonitorConfig | None = Field(default=None, description="A ServiceMonitor.")
-    env: Annotated[Items[EnvVar], Field(max_length=64)] = Field(
-        default=(), description="Environment of the Trino container, both roles."
-    )
-    env_from: Annotated[Items[Raw], Field(max_length=32)] = Field(
-        default=(), description="core/v1 EnvFromSource, both roles."
-    )
-    init_containers: InitContainers | None = Field(default=None, description="Containers that run before Trino.")
-
-
 class XTrinodeSpec(Model):
     """What the runtime shall be."""
 
@@ -543,105 +357,6 @@ class XTrinodeSpec(Model):
     helm_chart_config: HelmChartConfig | None = Field(
         default=None, description="What the official chart can do and the other fields do not cover. Privileged."
     )
-
-
-class Condition(Lenient):
-    """One aspect of the state, as in meta/v1."""
-
-    type: Annotated[str, Field(max_length=316)] = Field(description="Aspect.")
-    status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
-    reason: Annotated[str, Field(max_length=1024)] = Field(description="Machine-readable cause.")
-    message: Annotated[str, Field(max_length=32_768)] = Field(default="", description="For people: what to do next.")
-    last_transition_time: Time = Field(description="When status last changed.")
-    observed_generation: int | None = Field(default=None, description="Generation of the spec it is about.")
-
-
-Amounts = Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=16)]
-
-
-class ObservedResources(Lenient):
-    """Resources of one role."""
-
-    requests: Amounts = Field(default_factory=dict, description="Requests.")
-    limits: Amounts = Field(default_factory=dict, description="Limits.")
-
-
-class ObservedWorkers(Lenient):
-    """Numbers of workers."""
-
-    fixed: int | None = Field(default=None, description="Number without autoscaling.")
-    min: int = Field(default=0, description="Least number.")
-    max: int = Field(default=0, description="Most.")
-    quota: int = Field(default=0, description="Number that quotas count with.")
-    capacity: int = Field(default=0, description="Number that capacity counts with.")
-
-
-class ObservedRuntimeShape(Lenient):
-    """What the spec was resolved to."""
-
-    version: Annotated[str, Field(max_length=16)] = Field(default="v1", description="Of the rules that resolved it.")
-    hash: Annotated[str, Field(max_length=64)] = Field(
-        default="", description="Changes when anything resolved changes."
-    )
-    preset: Annotated[str, Field(max_length=16)] = Field(default="", description="Size.")
-    autoscaling_mode: Literal["fixed", "keda", "hpa"] = Field(
-        default="fixed", description="Who sets the worker number."
-    )
-    coordinator: ObservedResources | None = Field(default=None, description="Coordinator.")
-    worker: ObservedResources | None = Field(default=None, description="Each worker.")
-    workers: ObservedWorkers | None = Field(default=None, description="Numbers of workers.")
-    capacity_units: int = Field(default=1, description="Weight at the gateway.")
-
-
-class WakeStatus(Lenient):
-    """A worker floor that holds for a while after a resume."""
-
-    min_workers: int = Field(description="The floor.")
-    expires_at: Time = Field(description="Until when.")
-
-
-class XTrinodeStatus(Lenient):
-    """What was observed. Written by the controller only; nothing is decided from it but clocks."""
-
-    phase: Literal["Pending", "Reconciling", "Ready", "Suspending", "Suspended", "Resuming", "Error"] | None = Field(
-        default=None, description="Where in its life the runtime is."
-    )
-    message: Annotated[str, Field(max_length=1024)] | None = Field(
-        default=None, description="One sentence: what it waits for, or what is wrong."
-    )
-    coordinator_url: Annotated[str, Field(max_length=1024)] | None = Field(
-        default=None, alias="coordinatorURL", description="Where Trino listens inside the cluster."
-    )
-    workers: int | None = Field(default=None, description="Ready workers.")
-    selector: Annotated[str, Field(max_length=1024)] | None = Field(
-        default=None, description="Label selector of the worker pods, for the scale subresource."
-    )
-    last_activity: Time | None = Field(default=None, description="When a query was last seen; the idle clock.")
-    drain_started_at: Time | None = Field(default=None, description="Since when suspend or delete waits for queries.")
-    current_revision: Annotated[str, Field(max_length=64)] | None = Field(
-        default=None, description="Fingerprint of spec and controller version."
-    )
-    observed_generation: int | None = Field(default=None, description="Generation of the spec that this is about.")
-    coordinator_rollout_hash: Annotated[str, Field(max_length=64)] | None = Field(
-        default=None, description="What the coordinator pod was made from."
-    )
-    worker_rollout_hash: Annotated[str, Field(max_length=64)] | None = Field(
-        default=None, description="What the worker pods were made from."
-    )
-    observed_catalogs: Annotated[Items[Annotated[str, Field(max_length=253)]], Field(max_length=1000)] = Field(
-        default=(), description="Catalogs that the pods have."
-    )
-    observed_runtime_shape: ObservedRuntimeShape | None = Field(
-        default=None, description="What the spec was resolved to."
-    )
-    wake: WakeStatus | None = Field(default=None, description="Worker floor after a resume.")
-    conditions: Annotated[
-        Items[Condition],
-        Field(
-            max_length=32,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        ),
-    ] = Field(default=(), description="State by aspect.")
 
 
 class XTrinode(Model):

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from crds.v1.fields import AbsolutePath, DataSize, Labels, Plain, PropertyKey, SecretKeySelector
 from crds.v1.meta import Items, Lenient, Model, ObjectMeta, Time
-from crds.v1.xtrinode import Condition
+from crds.v1.status import Condition
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 CatalogName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z]([a-z0-9_-]*[a-z0-9_])?$")]
