@@ -230,13 +230,17 @@ class LeaderElector:
                 _post(caller, lambda: _settle(ended, failure))
 
         # A daemon: a caller that dies without stopping us must not hang in our renewals.
-        threading.Thread(target=renew, name="lease-renewer", daemon=True).start()
+        renewer = threading.Thread(target=renew, name="lease-renewer", daemon=True)
+        renewer.start()
         try:
             await asyncio.shield(ended)
         except asyncio.CancelledError:
             _post(own, campaign.cancel)
             await asyncio.wait([ended])
             raise
+        finally:
+            if ended.done():
+                renewer.join(1.0)  # it has nothing left to do
         self._ended()
 
     async def _campaign(self, started: Callable[[], None]) -> None:
