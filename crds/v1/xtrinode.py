@@ -30,8 +30,32 @@ from crds.v1.fields import (
     TopologySpreadConstraint,
 )
 from crds.v1.meta import Items, Model, ObjectMeta
-from crds.v1.status import Condition as Condition
-from crds.v1.status import XTrinodeStatus as XTrinodeStatus
+from crds.v1.status import Condition, XTrinodeStatus
+
+__all__ = [
+    "MAX_WORKERS",
+    "SIZES",
+    "Condition",
+    "ExchangeManager",
+    "ExistingNodePool",
+    "FaultTolerantExecution",
+    "JmxExporter",
+    "Keda",
+    "Limits",
+    "Placement",
+    "RolePlacement",
+    "RoleResources",
+    "RollingUpdateStrategy",
+    "RolloutPolicy",
+    "Routing",
+    "SessionLimits",
+    "Size",
+    "TrinoControlAuth",
+    "Workers",
+    "XTrinode",
+    "XTrinodeSpec",
+    "XTrinodeStatus",
+]
 
 MAX_WORKERS = 500
 Workers = Annotated[int, Field(ge=0, le=MAX_WORKERS)]
