@@ -94,6 +94,7 @@ def strategic_patch(live: dict[str, Any], patch: dict[str, Any], schema: Schema 
             raise errors.bad_request("$retainKeys must be a list")
         live = {key: value for key, value in live.items() if key in retained}
     orders = {key.partition("/")[2]: value for key, value in patch.items() if key.startswith("$setElementOrder/")}
+    live_lists = {name: live.get(name) for name in orders}
     for key, value in patch.items():
         if key.startswith("$deleteFromPrimitiveList/"):
             name = key.partition("/")[2]
@@ -102,7 +103,8 @@ def strategic_patch(live: dict[str, Any], patch: dict[str, Any], schema: Schema 
             _field(live, key, value, _property(schema, key))
     for name, order in orders.items():
         if isinstance(live.get(name), list) and isinstance(order, list):
-            live[name] = _ordered(live[name], order, _merge_key(_property(schema, name)))
+            before = live_lists.get(name) or []
+            live[name] = _ordered(live[name], order, before, _merge_key(_property(schema, name)))
     return live
 
 
@@ -128,7 +130,7 @@ def _list(live: list[Any], patch: list[Any], schema: Schema | None) -> list[Any]
         return [_clean(each) for each in patch]
     key = _merge_key(schema)
     if not key:
-        return [*live, *(each for each in patch if each not in live)]
+        return _ordered([*live, *(each for each in patch if each not in live)], patch, live, "")
     if any(isinstance(each, dict) and each.get("$patch") == "replace" for each in patch):
         return [_clean(each) for each in patch if not (isinstance(each, dict) and each.get("$patch") == "replace")]
     items = schema.get("items")
@@ -143,18 +145,25 @@ def _list(live: list[Any], patch: list[Any], schema: Schema | None) -> list[Any]
             result.append(strategic_patch({}, each, items))
         else:
             result[at] = strategic_patch(result[at], each, items)
-    return result
+    return _ordered(result, patch, live, key)
 
 
-def _ordered(members: list[Any], order: list[Any], key: str) -> list[Any]:
-    """Members that `order` names in its order; the others keep their place relative to the one before them."""
+def _ordered(members: list[Any], order: list[Any], live: list[Any], key: str) -> list[Any]:
+    """What `order` names in its order; each other member stands before the first one that it stood before in `live`."""
 
     def identity(member: Any) -> Any:
         return member.get(key) if key and isinstance(member, dict) else member
 
-    wanted = [identity(each) for each in order]
-    named = iter(sorted((m for m in members if identity(m) in wanted), key=lambda m: wanted.index(identity(m))))
-    return [next(named) if identity(member) in wanted else member for member in members]
+    wanted, stood = [identity(each) for each in order], [identity(each) for each in live]
+    named = sorted((m for m in members if identity(m) in wanted), key=lambda m: wanted.index(identity(m)))
+    others = [member for member in members if identity(member) not in wanted]
+    placed: list[Any] = []
+    for member in named:
+        place = stood.index(identity(member)) if identity(member) in stood else -1
+        while others and identity(others[0]) in stood and stood.index(identity(others[0])) < place:
+            placed.append(others.pop(0))
+        placed.append(member)
+    return placed + others
 
 
 def _property(schema: Schema | None, name: str) -> Schema | None:

@@ -89,7 +89,8 @@ def test_containers_are_merged_by_name() -> None:
     live = deployment({"name": "a", "image": "1", "env": [{"name": "X", "value": "1"}]}, {"name": "b", "image": "2"})
     patch = deployment({"name": "a", "env": [{"name": "Y", "value": "2"}]}, {"name": "c", "image": "3"})
     result = pod(strategic(live, patch))["containers"]
-    assert [each["name"] for each in result] == ["a", "b", "c"]
+    # What the patch names comes in its order; the rest keeps its place before what it stood before.
+    assert [each["name"] for each in result] == ["a", "c", "b"]
     assert result[0] == {"name": "a", "image": "1", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]}
 
 
@@ -115,7 +116,7 @@ def test_retained_keys_drop_the_others() -> None:
 
 def test_primitive_lists_with_a_merge_strategy_are_sets() -> None:
     live = {"metadata": {"finalizers": ["a/x", "b/y"]}}
-    assert strategic(live, {"metadata": {"finalizers": ["c/z"]}})["metadata"]["finalizers"] == ["a/x", "b/y", "c/z"]
+    assert strategic(live, {"metadata": {"finalizers": ["c/z"]}})["metadata"]["finalizers"] == ["c/z", "a/x", "b/y"]
     gone = strategic(live, {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a/x"]}})
     assert gone["metadata"]["finalizers"] == ["b/y"]
 
