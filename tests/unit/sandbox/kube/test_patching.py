@@ -91,7 +91,7 @@ def test_containers_are_merged_by_name() -> None:
     result = pod(strategic(live, patch))["containers"]
     # What the patch names comes in its order; the rest keeps its place before what it stood before.
     assert [each["name"] for each in result] == ["a", "c", "b"]
-    assert result[0] == {"name": "a", "image": "1", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]}
+    assert result[0] == {"name": "a", "image": "1", "env": [{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}]}
 
 
 def test_a_member_is_deleted_or_the_list_replaced_on_demand() -> None:
