@@ -212,5 +212,5 @@ def _backend_key(backend: Backend) -> tuple[str, str]:
 
 
 def route_name(route: Route) -> str:
-    """Sort key of a table.
+    """Sort key of a table."""
     return route.name
