@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -22,6 +21,7 @@ from sandbox.trino.errors import QueryFailure
 from sandbox.trino.query_ids import Slug
 from sandbox.trino.results import ResultBuffer
 from sandbox.trino.session import Session, SessionChanges
+from sandbox.trino.time_zones import time_zone
 from sandbox.trino.tokens import QueuedTokens, ResultTokens
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class Query:
             column.type if self.session.parametric_datetime else column.type.without_precision() for column in columns
         ]
         encoders = [
-            encoder_of(kind, ZoneInfo(column.zone) if column.zone else self.session.zone)
+            encoder_of(kind, time_zone(column.zone) if column.zone else self.session.zone)
             for kind, column in zip(shown, columns, strict=True)
         ]
         plain = not any(encoders)

@@ -6,7 +6,6 @@ The headers come once, with the POST; later polls carry none of this.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +13,8 @@ from typing import Any
 from urllib.parse import unquote_plus
 from zoneinfo import ZoneInfo
 
-_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
+from sandbox.trino.time_zones import UnknownTimeZone, time_zone
+
 NO_TRANSACTION = "NONE"
 
 
@@ -42,7 +42,7 @@ class Session:
 
     @property
     def zone(self) -> ZoneInfo:
-        return ZoneInfo(_zone_key(self.time_zone))
+        return time_zone(self.time_zone)
 
 
 @dataclass(slots=True)
@@ -72,9 +72,9 @@ def session_from_headers(headers: Any, user: str) -> Session:
         raise InvalidSessionHeader("Schema is set but catalog is not")
     zone = text("X-Trino-Time-Zone") or "UTC"
     try:
-        ZoneInfo(_zone_key(zone))
-    except (ValueError, OSError) as error:
-        raise InvalidSessionHeader(f"Time zone not supported: {zone}") from error
+        time_zone(zone)
+    except UnknownTimeZone as error:
+        raise InvalidSessionHeader(str(error)) from error
     transaction = text("X-Trino-Transaction-Id")
     return Session(
         user=user,
@@ -108,19 +108,6 @@ def _pairs(values: Iterable[str], header: str) -> dict[str, str]:
             raise InvalidSessionHeader(f"Invalid {header} header")
         result[key.strip()] = unquote_plus(value.strip())
     return result
-
-
-def _zone_key(name: str) -> str:
-    """Fixed offsets have IANA names with the sign turned round; only whole hours have one."""
-    match = _OFFSET.fullmatch(name)
-    if match is None:
-        return name
-    hours, minutes = int(match[2]), int(match[3])
-    if minutes:
-        raise ValueError(f"no zone for {name}")
-    if hours == 0:
-        return "UTC"
-    return f"Etc/GMT{'-' if match[1] == '+' else '+'}{hours}"
 
 
 def iso_utc(moment: datetime) -> str:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sandbox.trino.encoding import encoder_of
 from sandbox.trino.errors import QueryFailure
+from sandbox.trino.time_zones import UnknownTimeZone, time_zone
 from sandbox.trino.trino_types import TrinoType, UnknownType, parse_type
 
 
@@ -175,6 +176,30 @@ def test_numbers_beyond_64_bits_fail_the_query() -> None:
     with pytest.raises(QueryFailure) as caught:
         encoded("bigint", 2**63)
     assert caught.value.name == "NUMERIC_VALUE_OUT_OF_RANGE"
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("UTC", "UTC"), ("+02:00", "Etc/GMT-2"), ("-05:00", "Etc/GMT+5"), ("Europe/Paris", "Europe/Paris")],
+)
+def test_time_zones_are_found_with_and_without_a_system_database(name: str, key: str) -> None:
+    import zoneinfo
+
+    assert time_zone(name).key == key
+    time_zone.cache_clear()
+    zoneinfo.reset_tzpath([])
+    try:
+        ZoneInfo.clear_cache()
+        assert time_zone(name).utcoffset(moment("2020-07-01T00:00:00")) is not None
+    finally:
+        zoneinfo.reset_tzpath()
+        time_zone.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["Mars/Olympus", "../etc/passwd", "", "+02:30", "/UTC"])
+def test_names_of_no_zone_are_refused(name: str) -> None:
+    with pytest.raises(UnknownTimeZone):
+        time_zone(name)
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
