@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sandbox.kube import causes, selectors
 from sandbox.kube.errors import Cause
+from sandbox.kube.webhook_match import check_configuration
 
 Object = dict[str, Any]
 Prepare = Callable[[Object, "Object | None"], None]
@@ -364,6 +365,10 @@ def _job_check(obj: Object, old: Object | None) -> list[Cause]:
     return found + _pod_spec(template.get("spec"), "spec.template.spec")
 
 
+def _webhooks(obj: Object, _old: Object | None) -> list[Cause]:
+    return check_configuration(obj)
+
+
 VALIDATE: Final[dict[str, Validate]] = {
     "Deployment": _workload,
     "ReplicaSet": _workload,
@@ -377,4 +382,6 @@ VALIDATE: Final[dict[str, Validate]] = {
     "RoleBinding": _role_ref,
     "ClusterRoleBinding": _role_ref,
     "PodDisruptionBudget": _budget,
+    "MutatingWebhookConfiguration": _webhooks,
+    "ValidatingWebhookConfiguration": _webhooks,
 }

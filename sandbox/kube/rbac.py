@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sandbox.kube import errors
-from sandbox.kube.label_match import matches
+from sandbox.kube import errors, selectors
 from sandbox.kube.store import GroupResource, Object, Store
 
 GROUP: Final = "rbac.authorization.k8s.io"
@@ -169,13 +168,13 @@ def cluster_role_rules(role: Object, store: Store, seen: frozenset[str] = frozen
     if not aggregation:
         return _list(role.get("rules"))
     name = role["metadata"]["name"]
-    wanted = _list(aggregation.get("clusterRoleSelectors"))
+    wanted = [selectors.from_spec(each) for each in _list(aggregation.get("clusterRoleSelectors"))]
     rules: list[Object] = []
     for candidate in store.objects(CLUSTER_ROLES):
         other = candidate["metadata"]["name"]
         labels = candidate["metadata"].get("labels") or {}
         # An aggregated role may select another one (admin takes all of edit), never itself.
-        if other == name or other in seen or not any(matches(each, labels) for each in wanted):
+        if other == name or other in seen or not any(selectors.matches(each, labels) for each in wanted):
             continue
         rules.extend(cluster_role_rules(candidate, store, seen | {name}))
     return rules

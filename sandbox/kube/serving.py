@@ -101,7 +101,11 @@ class Service:
         call = self._call(kind, verb, user, target, request, query)
         if verb == "watch":
             return await self._watch(request, call, query)
-        answer = await self._dispatch(request, call, target, query)
+        try:
+            answer = await self._dispatch(request, call, target, query)
+        except StatusError as error:
+            # Warnings that were collected on the way belong to a refusal as well.
+            answer = _failure(error)
         for header in _warning_headers(call, kind):
             answer.headers.add("Warning", header)
         return answer

@@ -11,10 +11,10 @@ import functools
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sandbox.kube import selectors
 from sandbox.kube.causes import forbidden, invalid, not_supported, required
 from sandbox.kube.cel import BadExpression, EvaluationError, Expression
 from sandbox.kube.errors import Cause
-from sandbox.kube.label_match import matches
 from sandbox.kube.rbac import User
 from sandbox.kube.store import GroupResource, Object, Store
 
@@ -25,6 +25,11 @@ NAMESPACES: Final = GroupResource("", "namespaces")
 
 CONDITION_VARIABLES: Final = frozenset({"object", "oldObject", "request"})
 _OPERATIONS: Final = ("*", "CREATE", "UPDATE", "DELETE", "CONNECT")
+_CHOICES: Final = {
+    "failurePolicy": ("Fail", "Ignore"),
+    "matchPolicy": ("Equivalent", "Exact"),
+    "reinvocationPolicy": ("IfNeeded", "Never"),
+}
 _LONGEST_TIMEOUT: Final = 30  # seconds
 
 
@@ -104,11 +109,14 @@ def check_configuration(obj: Object) -> list[Cause]:
 
 def _check_webhook(webhook: Object, path: str) -> list[Cause]:
     causes: list[Cause] = []
-    if "v1" not in (webhook.get("admissionReviewVersions") or []):
-        text = "must include at least one of v1"
+    if not {"v1", "v1beta1"} & set(webhook.get("admissionReviewVersions") or []):
+        text = "must include at least one of v1, v1beta1"
         causes.append(invalid(f"{path}.admissionReviewVersions", webhook.get("admissionReviewVersions"), text))
     if webhook.get("sideEffects") not in ("None", "NoneOnDryRun"):
         causes.append(not_supported(f"{path}.sideEffects", webhook.get("sideEffects") or "", ["None", "NoneOnDryRun"]))
+    for key, allowed in _CHOICES.items():
+        if webhook.get(key, allowed[0]) not in allowed:
+            causes.append(not_supported(f"{path}.{key}", webhook[key], allowed))
     timeout = webhook.get("timeoutSeconds", 10)
     if not isinstance(timeout, int) or not 1 <= timeout <= _LONGEST_TIMEOUT:
         text = "the timeout value must be between 1 and 30 seconds"
@@ -213,7 +221,7 @@ def _object_selected(selector: Object | None, request: AdmissionRequest) -> bool
 
 def _labels_match(selector: Object, obj: Object | None) -> bool:
     metadata = (obj or {}).get("metadata") or {}
-    return matches(selector, metadata.get("labels") or {})
+    return selectors.matches(selectors.from_spec(selector), metadata.get("labels"))
 
 
 def _conditions_hold(webhook: Object, hook: Hook, request: AdmissionRequest) -> bool:

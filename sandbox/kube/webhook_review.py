@@ -137,10 +137,3 @@ def _warnings(texts: list[Any]) -> tuple[str, ...]:
         room -= len(short)
         kept.append(short)
     return tuple(kept)
-
-
-def warning_header(text: str) -> str:
-    """A `Warning` header's value (code 299): quoted, and with nothing in it that could end the header."""
-    clean = "".join(char if char.isprintable() else " " for char in text)
-    escaped = clean.replace("\\", "\\\\").replace('"', '\\"')
-    return f'299 - "{escaped}"'

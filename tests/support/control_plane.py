@@ -33,7 +33,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CONTROLLERS = (
     "garbage-collector-controller,namespace-controller,deployment-controller,replicaset-controller,"
     "endpointslice-controller,serviceaccount-controller,root-ca-certificate-publisher-controller,disruption-controller,"
-    "serviceaccount-token-controller,resourcequota-controller,node-lifecycle-controller"
+    "serviceaccount-token-controller,resourcequota-controller,node-lifecycle-controller,"
+    "clusterrole-aggregation-controller"
 )
 # Annotations on a pod that choose its stage.
 START_DELAY = "kwok.xtrinode.io/start-delay"  # seconds until Ready, e.g. "5s"

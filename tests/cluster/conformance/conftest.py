@@ -129,6 +129,11 @@ async def gone(client: KubeClient, resource: Resource, name: str, namespace: str
     await until(check)
 
 
+def conditions_of(obj: Object) -> dict[str, str]:
+    """The statuses by type; the real server leaves `conditions` null for a moment."""
+    return {each["type"]: each["status"] for each in (obj.get("status") or {}).get("conditions") or []}
+
+
 def widget(name: str = "w", *, labels: dict[str, str] | None = None, **spec: Any) -> Object:
     metadata: Object = {"name": name}
     if labels:
@@ -149,8 +154,7 @@ async def widgets(client: KubeClient) -> Resource:
     async def served() -> bool:
         await client.list_(WIDGETS)
         crd = await client.get(CRDS, f"widgets.{GROUP}")
-        conditions = {each["type"]: each["status"] for each in crd["status"]["conditions"]}
-        return conditions.get("Established") == "True"
+        return conditions_of(crd).get("Established") == "True"
 
     await until(served)
     return WIDGETS

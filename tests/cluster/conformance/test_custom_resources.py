@@ -10,7 +10,7 @@ import pytest
 
 from crds.client import ApiError, Invalid, KubeClient, NotFound
 from crds.client.resources import CRDS, Resource
-from tests.cluster.conformance.conftest import CRD, gone, until, widget
+from tests.cluster.conformance.conftest import CRD, conditions_of, gone, until, widget
 from tests.support.kube_http import KubeHttp
 
 Object = dict[str, Any]
@@ -42,7 +42,7 @@ async def install(client: KubeClient, spec: Object | None = None, **root: Any) -
 
 async def served(client: KubeClient, resource: Resource) -> bool:
     crd = await client.get(CRDS, f"{resource.plural}.{resource.group}")
-    conditions = {each["type"]: each["status"] for each in crd.get("status", {}).get("conditions", [])}
+    conditions = conditions_of(crd)
     await client.list_(resource)
     return conditions.get("Established") == "True" and conditions.get("NamesAccepted") == "True"
 
@@ -222,7 +222,7 @@ class TestFieldValidation:
 class TestRules:
     async def test_a_broken_rule_speaks_for_itself(self, client: KubeClient, namespace: str, widgets: Resource) -> None:
         (cause,) = await causes_of(client, widgets, widget(min=3, max=2), namespace)
-        assert cause == ("spec.min", 'Invalid value: min is above max')
+        assert cause == ("spec.min", "Invalid value: min is above max")
 
     async def test_a_message_can_be_computed(self, client: KubeClient, namespace: str, widgets: Resource) -> None:
         (cause,) = await causes_of(client, widgets, widget(note="taken"), namespace)
@@ -256,7 +256,7 @@ class TestRules:
         resource = await install(client, **{"x-kubernetes-validations": rules})
         await client.create(resource, {"metadata": {"name": "x1"}, "spec": {}}, namespace)
         (cause,) = await causes_of(client, resource, {"metadata": {"name": "y1"}, "spec": {}}, namespace)
-        assert cause[1] == 'Invalid value: names begin with x'
+        assert cause[1] == "Invalid value: names begin with x"
 
 
 class TestDefinitions:
@@ -346,8 +346,7 @@ class TestDefinitions:
 
         async def rejected() -> bool:
             stored = await client.get(CRDS, crd["metadata"]["name"])
-            conditions = {each["type"]: each["status"] for each in stored.get("status", {}).get("conditions", [])}
-            return conditions.get("NamesAccepted") == "False"
+            return conditions_of(stored).get("NamesAccepted") == "False"
 
         await until(rejected)
         with pytest.raises(ApiError):
