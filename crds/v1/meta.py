@@ -208,8 +208,16 @@ def parse(cls: type[_M], obj: Mapping[str, Any]) -> _M:
     try:
         return cls.model_validate(obj)
     except ValidationError as error:
-        found = [_field_error(item) for item in error.errors(include_url=False)]
-        raise InvalidObject(found) from None
+        raise InvalidObject(map(_field_error, error.errors(include_url=False))) from None
+
+
+def errors_in(cls: type[BaseModel], obj: Mapping[str, Any]) -> tuple[FieldError, ...]:
+    """What `parse` would complain about; empty when it would not."""
+    try:
+        cls.model_validate(obj)
+    except ValidationError as error:
+        return tuple(_field_error(item) for item in error.errors(include_url=False))
+    return ()
 
 
 def _field_error(item: Any) -> FieldError:

@@ -13,10 +13,9 @@ from crds.v1.meta import FieldError
 from crds.v1.overlay import PATH, Overlay
 from crds.v1.properties import parse as parse_properties
 from crds.v1.quantity import parse_trino_data_size
-from crds.v1.trino_files import FIXED_KEYS
+from crds.v1.trino_files import AUTHENTICATION_TYPE, FIXED_KEYS
 from crds.v1.xtrinode import XTrinodeSpec
 
-AUTHENTICATION_TYPE = "http-server.authentication.type"
 SHARED_SECRET = "internal-communication.shared-secret"  # noqa: S105  # a property's name
 _DATA_SIZES = (
     "query.max-memory",

@@ -139,11 +139,13 @@ def _termination(role: RoleName, asked: int | None, grace: timedelta | None) -> 
 
 def _pre_stop(given: Given) -> dict[str, Any]:
     """Ask Trino to shut down and wait until it has: the kubelet's signal would cut its tasks off."""
+    # A server that asks for no password refuses one.
+    asked = trino_files.AUTHENTICATION_TYPE in trino_files.config("worker", given.settings)
     auth = '-H "X-Forwarded-Proto: https" -u "$XTRINODE_TRINO_CONTROL_USER:$XTRINODE_TRINO_CONTROL_PASSWORD" '
     command = (
         "curl -sf -m 5 -X PUT -d '\"SHUTTING_DOWN\"' -H 'Content-Type: application/json' "
         '-H "X-Trino-User: $XTRINODE_TRINO_CONTROL_USER" '
-        + (auth if given.spec.trino_control_auth else "")
+        + (auth if asked and given.spec.trino_control_auth else "")
         + f"http://localhost:{given.overlay.service.port}{trino.INFO_STATE_PATH} || exit 1; "
         "while kill -0 1 2>/dev/null; do sleep 1; done"
     )

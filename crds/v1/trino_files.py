@@ -28,6 +28,7 @@ RoleName = Literal["coordinator", "worker"]
 #: Keys of config.properties that no user line may change: the runtime would not find itself again.
 FIXED_KEYS = frozenset({"coordinator", "discovery.uri", "http-server.http.port", "http-server.http.enabled"})
 
+AUTHENTICATION_TYPE = "http-server.authentication.type"
 BUILTIN_CATALOGS = {
     "tpcds": {"connector.name": "tpcds", "tpcds.splits-per-node": "4"},
     "tpch": {"connector.name": "tpch", "tpch.splits-per-node": "4"},
@@ -94,8 +95,9 @@ def config(role: RoleName, given: Settings) -> dict[str, str]:
     }
     if is_coordinator:
         made["node-scheduler.include-coordinator"] = _flag(given.include_coordinator)
-    if given.overlay.server.config.authentication_type:
-        made["http-server.authentication.type"] = ",".join(given.overlay.authentication_types)
+        # Clients sign in here; between nodes the shared secret counts, and a worker has no password file.
+        if given.overlay.authentication_types:
+            made[AUTHENTICATION_TYPE] = ",".join(given.overlay.authentication_types)
     if given.spec.fault_tolerant_execution:
         made["retry-policy"] = given.spec.fault_tolerant_execution.retry_policy
     if given.grace is not None:

@@ -11,7 +11,7 @@ them is for whoever knows the author.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from crds.v1 import catalog_rules, connectors, overlay, runtime_rules, scaling, trino_files
 from crds.v1 import xtrinodecatalog as kinds
@@ -32,8 +32,7 @@ def validate_xtrinode(x: XTrinode, old: XTrinode | None = None) -> list[FieldErr
     errors = _runtime_errors(x)
     if old is None:
         return errors
-    forgiven = set(map(_identity, _runtime_errors(old)))
-    return [error for error in errors if _identity(error) not in forgiven] + list(_not_without_glass(x, old))
+    return [*unforgiven(errors, _runtime_errors(old)), *_not_without_glass(x, old)]
 
 
 def _runtime_errors(x: XTrinode) -> list[FieldError]:
@@ -41,13 +40,18 @@ def _runtime_errors(x: XTrinode) -> list[FieldError]:
     return [*errors, *(error for rule in runtime_rules.RULES for error in rule(subject))]
 
 
+def unforgiven(errors: Iterable[FieldError], old: Iterable[FieldError]) -> list[FieldError]:
+    """The ratchet: `errors` without those that `old` has in the same words."""
+    forgiven = set(map(_identity, old))
+    return [error for error in errors if _identity(error) not in forgiven]
+
+
 def validate_catalog(catalog: XTrinodeCatalog, old: XTrinodeCatalog | None = None) -> list[FieldError]:
     """Everything that is wrong with a catalog, and with turning `old` into it."""
     errors = _catalog_errors(catalog)
     if old is None:
         return errors
-    forgiven = set(map(_identity, _catalog_errors(old)))
-    return [error for error in errors if _identity(error) not in forgiven] + list(_other_connector(catalog, old))
+    return [*unforgiven(errors, _catalog_errors(old)), *_other_connector(catalog, old)]
 
 
 def _catalog_errors(catalog: XTrinodeCatalog) -> list[FieldError]:

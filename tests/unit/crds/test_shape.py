@@ -216,6 +216,18 @@ def test_a_graceful_worker_is_asked_to_stop_and_only_by_the_controller():
     assert shape_of().worker.lifecycle is None
 
 
+def test_a_worker_that_asks_for_no_password_is_sent_none():
+    auth = {"passwordSecret": {"name": "s", "key": "k"}}
+    graceful = {"worker": {"gracefulShutdown": {"enabled": True}}}
+
+    def command(**overlay):
+        shape = shape_of(trinoControlAuth=auth, helmChartConfig=graceful, valuesOverlay=overlay)
+        return shape.worker.lifecycle["preStop"]["exec"]["command"][2]
+
+    assert "CONTROL_PASSWORD" not in command(server={"config": {"authenticationType": "PASSWORD"}})
+    assert "CONTROL_PASSWORD" in command(additionalConfigProperties=["http-server.authentication.type=PASSWORD"])
+
+
 def test_access_control_is_written_with_its_rules():
     control = {"type": "configmap", "configFile": "rules.json", "refreshPeriod": "2m", "rules": {"rules.json": "{}"}}
     coordinator = shape_of(helmChartConfig={"accessControl": control}).coordinator
@@ -382,7 +394,8 @@ def test_password_and_group_files():
         server={"config": {"authenticationType": "password"}},
         auth={"passwordAuthSecret": "pw", "groups": "g:u"},
     )
-    assert config_of(shape.worker)["http-server.authentication.type"] == "PASSWORD"
+    assert config_of(shape.coordinator)["http-server.authentication.type"] == "PASSWORD"
+    assert "http-server.authentication.type" not in config_of(shape.worker)
     assert file_of(shape.coordinator, "auth/group/group.db") == "g:u"
     assert "password-authenticator.name=file" in file_of(shape.coordinator, "password-authenticator.properties")
     (mount,) = shape.coordinator.mounts

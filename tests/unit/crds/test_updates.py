@@ -5,8 +5,8 @@ Plan: the ratchet; break-glass open, shut and stale; what counts as breaking; wa
 
 import pytest
 
-from crds.v1.meta import ALLOW_BREAKING_UPDATE, BREAKING_UPDATE_REASON, parse
-from crds.v1.validation import breaking_changes, glass_is_broken, validate_xtrinode, warnings_for
+from crds.v1.meta import ALLOW_BREAKING_UPDATE, BREAKING_UPDATE_REASON, errors_in, parse
+from crds.v1.validation import breaking_changes, glass_is_broken, unforgiven, validate_xtrinode, warnings_for
 from crds.v1.xtrinode import XTrinode
 
 GLASS = {ALLOW_BREAKING_UPDATE: "true", BREAKING_UPDATE_REASON: "moving to team-b, see change 42"}
@@ -35,6 +35,13 @@ def test_an_old_error_that_changes_is_judged_again():
 def test_a_new_error_beside_an_old_one_is_found():
     old = make(minWorkers=5, maxWorkers=2)
     assert paths(make(minWorkers=5, maxWorkers=2, customConfigMaps=["a", "a"]), old) == ["spec.customConfigMaps[1]"]
+
+
+def test_a_value_that_became_wrong_may_stay_as_it_is():
+    old = {"spec": {"size": "s", "maxWorkers": 900}}
+    new = {"spec": {"size": "s", "maxWorkers": 900, "suspended": "yes"}}
+    found = unforgiven(errors_in(XTrinode, new), errors_in(XTrinode, old))
+    assert [error.path for error in found] == ["spec.suspended"]
 
 
 BREAKING = [
