@@ -8,8 +8,9 @@ Controller, gateway, webhook and the sandbox's kubelet read through it instead o
 
 `run()` ends only by cancellation. It lists (paged), watches from the list's version with bookmarks, and resumes
 from the last version it saw; where that is not possible (410 by status or in the stream, an ERROR event, bytes
-that are no event) it lists again and reports the difference, deletions included. A silent peer is given up
-after `inactivity` seconds. Every short-lived round waits with jittered back-off, 0.8 s doubling to 30 s.
+that are no event, a version that leads nowhere) it lists again and reports the difference, deletions included. A
+silent peer is given up after `inactivity` seconds. Every short-lived round waits with jittered back-off, 0.8 s
+doubling to 30 s.
 
 While the API server is away the last good copy stays readable; `connected`, `age()` and `last_error` say how
 good it is. It makes no decisions, it queues nothing, and it never writes.
@@ -41,6 +42,8 @@ BACKOFF_BASE = 0.8
 BACKOFF_CAP = 30.0
 # A watch that lived this long was a good one: it is resumed at once and clears the back-off.
 SETTLED = 5.0
+# After so many refused or silent watches of one version it is given up for a new list.
+FRUITLESS = 3
 # After so many callbacks in a row, others in the event loop get their turn.
 _BATCH = 200
 
@@ -81,6 +84,8 @@ class Informer:
         self._version: str | None = None
         self._heard_at = -math.inf
         self._failures = 0
+        # Rounds since the last event or list in which the server refused the watch or stayed silent.
+        self._fruitless = 0
         self._opened_at: float | None = None
 
     def __len__(self) -> int:
@@ -126,7 +131,7 @@ class Informer:
         except ApiError as error:
             self._lost(error)
             retry_after = min(error.retry_after or 0.0, BACKOFF_CAP)
-            if isinstance(error, Gone | Malformed) or error.in_stream:
+            if isinstance(error, Gone | Malformed) or error.in_stream or self._is_stuck(error):
                 self._version = None
         except Exception:
             # A bug of ours or of a transform: the copy may be wrong, so it is made anew.
@@ -157,6 +162,7 @@ class Informer:
                 await asyncio.sleep(0)
         # Only now: when the callbacks are cut short by a cancellation, nothing claims to be complete.
         self._version = listed.resource_version
+        self._fruitless = 0
         self.synced.set()
 
     async def _watch(self) -> None:
@@ -174,6 +180,7 @@ class Informer:
         async with contextlib.aclosing(events):
             async for event in events:
                 self._heard()
+                self._fruitless = 0
                 self._take(event)
 
     def _take(self, event: WatchEvent) -> None:
@@ -197,6 +204,15 @@ class Informer:
                 listener(change.event, change.old, change.new)
             except Exception:
                 log.exception("a callback failed on %s of a %s", change.event, self.resource.kind)
+
+    def _is_stuck(self, error: ApiError) -> bool:
+        """Whether this version leads nowhere: a server that came back with older state (restored, or in memory only)
+        refuses it as too new, or just stays silent. Servers that cannot be reached say nothing about it."""
+        if any(cause.get("reason") == "ResourceVersionTooLarge" for cause in error.causes):
+            return True
+        if error.status or error.reason == "ReadTimeout":
+            self._fruitless += 1
+        return self._fruitless >= FRUITLESS
 
     def _settled(self) -> bool:
         return self._opened_at is not None and self._clock() - self._opened_at >= SETTLED

@@ -240,10 +240,44 @@ async def test_a_silent_peer_is_given_up_and_resumed(world: World) -> None:
 @pytest.mark.parametrize("answer", [refusal(500, "InternalError"), refusal(503, ""), Answer(502, body=b"<html>")])
 async def test_a_watch_refused_for_trouble_keeps_its_version(world: World, answer: Answer) -> None:
     world.lists(listed("5"))
-    world.watch.refuse(answer, answer, answer)
+    world.watch.refuse(answer, answer)
     async with running(world.informer()):
         await first_watch(world, "5")
-    assert world.pauses == [pytest.approx(s) for s in (0.8, 1.6, 3.2)]
+    assert world.pauses == [pytest.approx(s) for s in (0.8, 1.6)]
+    assert world.list_count == 1
+
+
+async def test_a_server_that_came_back_with_older_state_is_listed_again(world: World) -> None:
+    """Restored from a backup, or in memory: its versions start over, and ours is from its future."""
+    world.lists(listed("5000", "a", "b"), listed("7", "b"))
+    causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+    world.watch.refuse(refusal(504, "Timeout", causes=causes, retryAfterSeconds=1))
+    async with running(world.informer()):
+        await first_watch(world, "7")
+    assert world.told[2:] == [("DELETED", "a", "5000"), ("MODIFIED", "b", "7")]
+
+
+@pytest.mark.parametrize("answer", [refusal(504, "Timeout"), refusal(403, "Forbidden"), Answer(502, body=b"<html>")])
+async def test_a_version_that_is_refused_again_and_again_is_given_up(world: World, answer: Answer) -> None:
+    world.lists(listed("5"), listed("3"))
+    world.watch.refuse(answer, answer, answer)
+    async with running(world.informer()):
+        await first_watch(world, "3")
+    assert world.list_count == 2
+
+
+async def test_a_version_that_only_meets_silence_is_given_up(world: World) -> None:
+    world.lists(listed("5"), listed("3"))
+    async with running(world.informer(inactivity=0.03)):
+        for version in ("5", "5", "5", "3"):
+            await first_watch(world, version)
+
+
+async def test_an_outage_of_any_length_costs_no_list(world: World) -> None:
+    world.lists(listed("5"))
+    world.watch.refuse(*[Answer(reset=True)] * 6)
+    async with running(world.informer()):
+        await first_watch(world, "5")
     assert world.list_count == 1
 
 
