@@ -28,7 +28,6 @@ CONFIG_MAPS: Final = GroupResource("", "configmaps")
 SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
 
 INITIAL: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
-PROTECTED: Final = frozenset({"default", "kube-public", "kube-system"})
 ROOT_CA: Final = "kube-root-ca.crt"
 FINALIZER: Final = "kubernetes"
 

@@ -31,6 +31,7 @@ Change = Callable[[Object], Object]
 
 NAMESPACES: Final = GroupResource("", "namespaces")
 PODS: Final = GroupResource("", "pods")
+_IMMORTAL: Final = frozenset({"default", "kube-public", "kube-system"})  # namespaces that cannot be deleted
 _ATTEMPTS: Final = 8  # of a patch that lost a race, as in the real server
 
 
@@ -360,6 +361,8 @@ class Verbs:
 
     async def delete(self, call: Call, options: DeleteOptions) -> tuple[Object, bool]:
         """Delete an object, or mark it when finalizers or grace keep it: its last state, and whether it is gone."""
+        if call.kind.table == NAMESPACES and call.name in _IMMORTAL:
+            raise errors.forbidden("namespaces", "", call.name, "this namespace may not be deleted")
         for attempt in range(_ATTEMPTS):
             before = self.entry(call)
             self._check_preconditions(call, options, before)
