@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from sandbox.kubelet.objects import controller_reference, find_condition
 from sandbox.kubelet.workloads import deployments
-from sandbox.kubelet.workloads.deployments import Bounds, bounds, plan
+from sandbox.kubelet.workloads.deployment_status import Bounds, bounds
+from sandbox.kubelet.workloads.deployments import plan
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Object = dict[str, Any]
