@@ -39,6 +39,19 @@ def _arguments(argv: "list[str]") -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _headers(given: "list[str]") -> "list[str]":
+    """The headers, with `@-` and `@FILE` replaced by the lines found there."""
+    found: list[str] = []
+    for header in given:
+        if header == "@-":
+            found += sys.stdin.read().splitlines()
+        elif header.startswith("@"):
+            found += Path(header[1:]).read_text().splitlines()
+        else:
+            found.append(header)
+    return [header for header in found if header.strip()]
+
+
 def run(argv: "list[str]") -> int:
     """One request; the body goes to standard output or the file."""
     options = _arguments(argv)
@@ -47,7 +60,7 @@ def run(argv: "list[str]") -> int:
         return _fail(options, 1, f"protocol of {url} not supported")
     data = options.data.encode() if options.data is not None else None
     request = urllib.request.Request(url, data=data, method=options.request)  # noqa: S310 - checked above
-    for header in options.header:
+    for header in _headers(options.header):
         name, _, value = header.partition(":")
         request.add_header(name.strip(), value.strip())
     if options.user is not None:
