@@ -21,6 +21,7 @@ from crds.v1.xtrinodecatalog import XTrinodeCatalog
 from sandbox.kube.cel import Rules, check_rules
 from sandbox.kube.structural import StructuralSchema
 from tests.support.catalogs import CONNECTORS
+from tests.support.refused import BROKEN, WRONG_VALUES, catalog, runtime
 
 ROOT = Path(__file__).parents[3]
 SCHEMAS = {kind.name: openapi.schema(kind.model) for kind in KINDS}
@@ -120,14 +121,6 @@ def test_what_kubectl_shows():
         assert "status" in spec["versions"][0]["subresources"]
 
 
-def runtime(spec=None, name="run"):
-    return "XTrinode", {"metadata": {"name": name, "namespace": "t"}, "spec": {"size": "s", **(spec or {})}}
-
-
-def catalog(connector):
-    return "XTrinodeCatalog", {"metadata": {"name": "c", "namespace": "t"}, "spec": {"connector": connector}}
-
-
 def refused_by_schema(kind, obj, old=None):
     schema = SCHEMAS[kind]
     causes = StructuralSchema(schema).validate(obj, old)
@@ -143,30 +136,6 @@ def refused_by_validation(kind, obj, old=None):
         return [str(error) for error in judge(parse(cls, obj), parse(cls, old) if old else None)]
     except InvalidObject as error:
         return [str(item) for item in error.errors]
-
-
-CHART = "helmChartConfig"
-#: message of a CEL rule -> an object that breaks it (and what it was before, for rules about changes)
-BROKEN = {
-    "metadata.name may have": [runtime(name="a" * 43)],
-    "metadata.name must hold no dot": [runtime(name="a.b")],
-    "minWorkers must not": [runtime({"minWorkers": 3, "maxWorkers": 2})],
-    "wakeMinWorkers must not": [runtime({"wakeMinWorkers": 3, "maxWorkers": 2})],
-    "limits.hardConcurrencyPerGroup and": [runtime({"limits": {"maxQueuedPerGroup": 3}, "resourceGroupsProfile": "x"})],
-    "set either hostname": [runtime({"routing": {"hostname": "a", "hostnameDomain": "b"}})],
-    "retryPolicy TASK needs": [runtime({"faultTolerantExecution": {"exchangeManager": {"enabled": False}}})],
-    "type configmap needs": [runtime({CHART: {"accessControl": {"type": "configmap", "configFile": "x"}}})],
-    "type properties needs": [runtime({CHART: {"accessControl": {"type": "properties"}}})],
-    "an enabled ingress": [runtime({CHART: {"ingress": {"enabled": True}}})],
-    "In and NotIn need": [runtime({"catalogSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}})],
-    "the connector cannot be changed": [
-        catalog({"tpch": {}}),
-        catalog({"tpcds": {}}),
-    ],
-    "access key and secret key": [
-        catalog({"hive": {"metastoreURI": "thrift://m", "s3AccessKeySecret": {"name": "s", "key": "k"}}})
-    ],
-}
 
 
 @pytest.mark.parametrize("message", BROKEN)
@@ -193,36 +162,7 @@ def test_the_rules_compile(kind):
     assert check_rules(SCHEMAS[kind]) == []
 
 
-@pytest.mark.parametrize(
-    ("kind", "obj"),
-    [
-        runtime({"size": "S"}),
-        runtime({"minWorkers": -1}),
-        runtime({"maxWorkers": 501}),
-        runtime({"autoSuspendAfter": "5 minutes"}),
-        runtime({"autoSuspendAfter": "-5m"}),
-        runtime({"drainPolicy": "Kill"}),
-        runtime({"customConfigMaps": ["A"]}),
-        runtime({"customConfigMaps": ["a"] * 33}),
-        runtime({"limits": {"session": {"maxQueryMemory": "4Gi"}}}),
-        runtime({"resources": {"worker": {"limits": {"cpu": "two"}}}}),
-        runtime({"rolloutPolicy": {"rollingUpdateStrategy": {"maxSurge": "101%"}}}),
-        runtime({"keda": {"prometheusServer": "a\nb"}}),
-        runtime({"placement": {"existingNodePool": {"provider": "ibm", "name": "a"}}}),
-        catalog({}),
-        catalog({"tpch": {}, "tpcds": {}}),
-        catalog({"postgres": {}}),
-        catalog({"postgres": {"connectionURL": ""}}),
-        catalog({"postgres": {"connectionURL": "jdbc:${ENV:X}"}}),
-        catalog({"tpch": {"properties": {"a": "x\ny"}}}),
-        catalog({"tpch": {"properties": {"a": "${ENV:X}"}}}),
-        catalog({"tpch": {"propertySecretRefs": {"a": {"name": "s"}}}}),
-        catalog({"thrift": {"host": "h", "port": 0}}),
-        catalog({"faker": {"nullProbability": 1.5}}),
-        catalog({"kafka": {"kafkaNodes": []}}),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("kind", "obj"), WRONG_VALUES, ids=str)
 def test_a_wrong_value_is_refused_by_both(kind, obj):
     assert refused_by_schema(kind, obj)
     assert refused_by_validation(kind, obj)
