@@ -55,6 +55,12 @@ class FakeNodes:
         assert self._runner is not None
         await self._runner.cleanup()
 
+    async def rest(self) -> None:
+        """Does nothing any more: somebody else runs the pods."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     def release(self) -> None:
         """Pods that were held turn ready."""
         self.hold = False
@@ -108,6 +114,8 @@ class FakeNodes:
             for pod in pods:
                 await self._ready(namespace, pod)
         if obj is None:
+            with contextlib.suppress(NotFound):
+                await self._client.delete(ENDPOINT_SLICES, f"{name.removesuffix('-coordinator')}-fake", namespace)
             return
         ready = 0 if self.hold else len(pods)
         status = {

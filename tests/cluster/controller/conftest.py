@@ -40,10 +40,10 @@ async def until(check: Callable[[], Any], seconds: float = 20.0) -> Any:
         raise AssertionError(f"not within {seconds} s; the last answer was {answer!r}") from None
 
 
-class Cluster:
+class Rig:
     """The parts of a test, and shorthands for what tests do with them."""
 
-    def __init__(self, server: KubeServer, client: KubeClient, nodes: FakeNodes) -> None:
+    def __init__(self, server: KubeServer | None, client: KubeClient, nodes: FakeNodes) -> None:
         self.server, self.client, self.nodes = server, client, nodes
         self.controller_client = client
 
@@ -101,15 +101,19 @@ class Cluster:
             await running
 
 
+async def namespaces(client: KubeClient) -> None:
+    for name in (NAMESPACE, GATEWAY, "xtrinode-system"):
+        with contextlib.suppress(AlreadyExists):
+            await client.create(NAMESPACES, {"metadata": {"name": name}})
+
+
 async def install(client: KubeClient) -> None:
     """CRDs and namespaces."""
     for path in sorted((REPOSITORY / "crds" / "manifests").glob("*.yaml")):
         for document in yaml.safe_load_all(path.read_text()):
             with contextlib.suppress(AlreadyExists):
                 await client.create(CRDS, document)
-    for name in (NAMESPACE, GATEWAY, "xtrinode-system"):
-        with contextlib.suppress(AlreadyExists):
-            await client.create(NAMESPACES, {"metadata": {"name": name}})
+    await namespaces(client)
 
     async def served() -> bool:
         try:
@@ -122,10 +126,10 @@ async def install(client: KubeClient) -> None:
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[Cluster]:
+async def rig() -> AsyncIterator[Rig]:
     async with KubeServer() as server:
         client = await KubeClient.connect(str(server.kubeconfig_path))
         async with client:
             await install(client)
             async with FakeNodes(client) as nodes:
-                yield Cluster(server, client, nodes)
+                yield Rig(server, client, nodes)

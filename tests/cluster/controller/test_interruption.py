@@ -13,35 +13,33 @@ import pytest
 
 from controller.config import Settings
 from controller.manager import Manager
-from crds.client.errors import NotFound
+from crds.client.errors import NotFound, Unavailable
 from crds.client.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES, XTRINODES
 from crds.client.transport import KubeClient
-from tests.cluster.controller.conftest import GATEWAY, NAMESPACE, Cluster, until
+from tests.cluster.controller.conftest import GATEWAY, NAMESPACE, Rig, until
 
 FAST = {"route_settle": 0.05, "drain_poll": 0.05, "event_delay": 0.005, "route_delay": 0.01, "leader_elect": False}
-
-
-class Killed(Exception):
-    pass
 
 
 class Mortal(KubeClient):
     """A client whose process dies: after `lives` writes nothing is sent any more."""
 
     lives = 10**9
+    buried: asyncio.Event
 
     async def _run(self, verb, *args, **kwargs):
         if verb in ("apply", "patch", "create", "delete", "update") and args[1].plural != "events":
             if self.lives <= 0:
-                await asyncio.Event().wait()
+                await self.buried.wait()
+                raise Unavailable(0, "Dead", "this process is dead")
             self.lives -= 1
         return await super()._run(verb, *args, **kwargs)
 
 
-async def run_and_die(cluster: Cluster, writes: int, done) -> bool:
+async def run_and_die(rig: Rig, writes: int, done) -> bool:
     """A controller that dies after so many writes. Returns whether it got to `done` before."""
-    mortal = await Mortal.connect(str(cluster.server.kubeconfig_path))
-    mortal.lives = writes
+    mortal = await Mortal.connect(str(rig.server.kubeconfig_path))
+    mortal.lives, mortal.buried = writes, asyncio.Event()
     async with mortal:
         manager = Manager(Settings(**FAST), mortal)
         running = asyncio.create_task(manager.run(asyncio.Event()))
@@ -56,16 +54,17 @@ async def run_and_die(cluster: Cluster, writes: int, done) -> bool:
             for task in asyncio.all_tasks():
                 if task.get_name().startswith(("xtrinode", "routes", "watch", "events", "resync", "heartbeat")):
                     task.cancel()
+            mortal.buried.set()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
 
-async def fingerprint(cluster: Cluster) -> dict[str, str]:
+async def fingerprint(rig: Rig) -> dict[str, str]:
     """What there is, without what differs from run to run."""
     found: dict[str, str] = {}
     for kind in (DEPLOYMENTS, SERVICES, CONFIG_MAPS):
         for namespace in (NAMESPACE, GATEWAY):
-            for obj in (await cluster.client.list_(kind, namespace, "app.kubernetes.io/managed-by=xtrinode")).items:
+            for obj in (await rig.client.list_(kind, namespace, "app.kubernetes.io/managed-by=xtrinode")).items:
                 content = obj.get("spec", {}).get("replicas", obj.get("data"))
                 found[f"{kind.plural}/{obj['metadata']['name']}"] = re.sub(
                     r'"observedGeneration":\d+', "", str(content)
@@ -74,102 +73,102 @@ async def fingerprint(cluster: Cluster) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("step", [0, 1, 3, 6, 9, 12, 15, 18])
-async def test_a_death_on_the_way_up_is_healed(cluster: Cluster, step: int):
-    await cluster.create({"maxWorkers": 2})
+async def test_a_death_on_the_way_up_is_healed(rig: Rig, step: int):
+    await rig.create({"maxWorkers": 2})
 
     async def ready() -> bool:
-        return await cluster.phase() == "Ready"
+        return await rig.phase() == "Ready"
 
-    await run_and_die(cluster, step, ready)
-    async with cluster.controller():
-        await cluster.reaches("Ready")
-        reached = await fingerprint(cluster)
+    await run_and_die(rig, step, ready)
+    async with rig.controller():
+        await rig.reaches("Ready")
+        reached = await fingerprint(rig)
     assert reached["deployments/trino-analytics-worker"] == "2"
     assert reached["deployments/trino-analytics-coordinator"] == "1"
     assert '"state":"RUNNING"' in reached["configmaps/trino-gateway-routes"]
 
 
 @pytest.mark.parametrize("step", range(0, 8, 2))
-async def test_a_death_while_suspending_or_waking_is_healed(cluster: Cluster, step: int):
-    async with cluster.controller():
-        await cluster.create({"maxWorkers": 2})
-        await cluster.reaches("Ready")
-        up = await fingerprint(cluster)
+async def test_a_death_while_suspending_or_waking_is_healed(rig: Rig, step: int):
+    async with rig.controller():
+        await rig.create({"maxWorkers": 2})
+        await rig.reaches("Ready")
+        up = await fingerprint(rig)
     for suspended, phase in ((True, "Suspended"), (False, "Ready")):
-        await cluster.patch({"suspended": suspended})
+        await rig.patch({"suspended": suspended})
 
         async def there(phase: str = phase) -> bool:
-            return await cluster.phase() == phase
+            return await rig.phase() == phase
 
-        await run_and_die(cluster, step, there)
-        async with cluster.controller():
-            await cluster.reaches(phase)
+        await run_and_die(rig, step, there)
+        async with rig.controller():
+            await rig.reaches(phase)
             if suspended:
-                assert (await cluster.client.list_(PODS, NAMESPACE)).items == []
-    assert await fingerprint(cluster) == up
+                assert (await rig.client.list_(PODS, NAMESPACE)).items == []
+    assert await fingerprint(rig) == up
 
 
 @pytest.mark.parametrize("step", range(0, 14, 3))
-async def test_a_death_while_deleting_leaves_nothing_behind_in_the_end(cluster: Cluster, step: int):
-    async with cluster.controller():
-        await cluster.create()
-        await cluster.reaches("Ready")
-    await cluster.client.delete(XTRINODES, "analytics", NAMESPACE)
-    await run_and_die(cluster, step, cluster.is_gone)
-    async with cluster.controller():
-        await until(cluster.is_gone)
+async def test_a_death_while_deleting_leaves_nothing_behind_in_the_end(rig: Rig, step: int):
+    async with rig.controller():
+        await rig.create()
+        await rig.reaches("Ready")
+    await rig.client.delete(XTRINODES, "analytics", NAMESPACE)
+    await run_and_die(rig, step, rig.is_gone)
+    async with rig.controller():
+        await until(rig.is_gone)
 
         async def clean() -> bool:
-            left = await fingerprint(cluster)
+            left = await fingerprint(rig)
             return set(left) == {"configmaps/trino-gateway-routes"} and "analytics" not in str(left)
 
         await until(clean)
 
 
-async def test_of_two_controllers_one_acts_and_the_other_takes_over(cluster: Cluster):
-    async with cluster.controller(leader_elect=True, identity="one") as one:
-        await cluster.create()
-        await cluster.reaches("Ready")
-        async with cluster.controller(leader_elect=True, identity="two") as two:
+async def test_of_two_controllers_one_acts_and_the_other_takes_over(rig: Rig):
+    async with rig.controller(leader_elect=True, identity="one") as one:
+        await rig.create()
+        await rig.reaches("Ready")
+        async with rig.controller(leader_elect=True, identity="two") as two:
             await until(lambda: two.caches.unsynced() == [])
             assert b'leader_election_master_status{name="xtrinode-controller"} 1.0' in one.metrics.page()
             assert b'leader_election_master_status{name="xtrinode-controller"} 1.0' not in two.metrics.page()
-    async with cluster.controller(leader_elect=True, identity="three"):
-        await cluster.patch({"suspended": True})
-        await cluster.reaches("Suspended")
+    async with rig.controller(leader_elect=True, identity="three"):
+        await rig.patch({"suspended": True})
+        await rig.reaches("Suspended")
 
 
-async def test_a_restarted_controller_writes_nothing_when_all_is_well(cluster: Cluster):
-    async with cluster.controller():
-        await cluster.create()
-        await cluster.reaches("Ready")
+async def test_a_restarted_controller_writes_nothing_when_all_is_well(rig: Rig):
+    async with rig.controller():
+        await rig.create()
+        await rig.reaches("Ready")
 
     async def version() -> str:
-        return (await cluster.client.list_(CONFIG_MAPS)).resource_version
+        return (await rig.client.list_(CONFIG_MAPS)).resource_version
 
     before = await version()
-    async with cluster.controller() as manager:
+    async with rig.controller() as manager:
         await until(lambda: manager.caches.unsynced() == [] and manager.runtimes.processing == 0)
         await until(lambda: b'result="success"} 1.0' in manager.metrics.page())
     assert await version() == before
 
 
-async def test_routes_survive_a_restart_without_a_gap(cluster: Cluster):
-    async with cluster.controller():
-        await cluster.create()
-        await cluster.reaches("Ready")
+async def test_routes_survive_a_restart_without_a_gap(rig: Rig):
+    async with rig.controller():
+        await rig.create()
+        await rig.reaches("Ready")
     seen = set()
-    async with cluster.controller(event_delay=0.05):
+    async with rig.controller(event_delay=0.05):
         for _ in range(20):
-            obj = await cluster.client.get(CONFIG_MAPS, "trino-gateway-routes", GATEWAY)
+            obj = await rig.client.get(CONFIG_MAPS, "trino-gateway-routes", GATEWAY)
             seen.add("RUNNING" in obj["data"]["routes.yaml"])
             await asyncio.sleep(0.01)
     assert seen == {True}
 
 
-async def test_without_the_gateways_namespace_the_message_says_what_to_do(cluster: Cluster):
-    async with cluster.controller(gateway_namespace="nowhere") as manager:
-        await cluster.create()
+async def test_without_the_gateways_namespace_the_message_says_what_to_do(rig: Rig):
+    async with rig.controller(gateway_namespace="nowhere") as manager:
+        await rig.create()
         await until(lambda: "nowhere does not exist; create it" in manager.routes.last_error)
         with pytest.raises(NotFound):
-            await cluster.client.get(CONFIG_MAPS, "trino-gateway-routes", "nowhere")
+            await rig.client.get(CONFIG_MAPS, "trino-gateway-routes", "nowhere")

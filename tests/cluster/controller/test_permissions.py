@@ -18,7 +18,7 @@ from crds.client.resources import (
     XTRINODE_CATALOGS,
     XTRINODES,
 )
-from tests.cluster.controller.conftest import NAMESPACE, Cluster, until
+from tests.cluster.controller.conftest import NAMESPACE, Rig, until
 from tests.support.control_plane import REPOSITORY
 
 ACCOUNT = "xtrinode-controller"
@@ -56,38 +56,38 @@ def shipped() -> list[dict]:
     return list(yaml.safe_load_all((REPOSITORY / "controller" / "rbac.yaml").read_text()))
 
 
-async def grant(cluster: Cluster) -> None:
+async def grant(rig: Rig) -> None:
     subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": SYSTEM}
-    await cluster.client.create(SERVICE_ACCOUNTS, {"metadata": {"name": ACCOUNT, "namespace": SYSTEM}})
+    await rig.client.create(SERVICE_ACCOUNTS, {"metadata": {"name": ACCOUNT, "namespace": SYSTEM}})
     for role in shipped():
         is_cluster = role["kind"] == "ClusterRole"
-        await cluster.client.create(CLUSTER_ROLES if is_cluster else ROLES, role)
+        await rig.client.create(CLUSTER_ROLES if is_cluster else ROLES, role)
         metadata = {"name": ACCOUNT} | ({} if is_cluster else {"namespace": SYSTEM})
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": role["kind"], "name": ACCOUNT}
-        await cluster.client.create(
+        await rig.client.create(
             CLUSTER_ROLE_BINDINGS if is_cluster else ROLE_BINDINGS,
             {"metadata": metadata, "roleRef": reference, "subjects": [subject]},
         )
 
 
-async def live_a_life(cluster: Cluster, **settings: object) -> None:
-    async with cluster.controller(**settings):
-        await cluster.create(SPEC)
-        await cluster.reaches("Ready")
-        await cluster.patch({"suspended": True})
-        await cluster.reaches("Suspended")
-        await cluster.patch({"suspended": False})
-        await cluster.reaches("Ready")
-        await cluster.client.delete(XTRINODES, "analytics", NAMESPACE)
-        await until(cluster.is_gone)
+async def live_a_life(rig: Rig, **settings: object) -> None:
+    async with rig.controller(**settings):
+        await rig.create(SPEC)
+        await rig.reaches("Ready")
+        await rig.patch({"suspended": True})
+        await rig.reaches("Suspended")
+        await rig.patch({"suspended": False})
+        await rig.reaches("Ready")
+        await rig.client.delete(XTRINODES, "analytics", NAMESPACE)
+        await until(rig.is_gone)
 
 
-async def test_the_shipped_rules_are_enough_and_none_is_unused(cluster: Cluster):
-    await grant(cluster)
+async def test_the_shipped_rules_are_enough_and_none_is_unused(rig: Rig):
+    await grant(rig)
     secret = {"metadata": {"name": "control", "namespace": NAMESPACE}, "stringData": {"password": "x"}}
-    await cluster.client.create(SECRETS, secret)
+    await rig.client.create(SECRETS, secret)
     catalog = {"metadata": {"name": "sales", "namespace": NAMESPACE}, "spec": {"connector": {"tpch": {}}}}
-    await cluster.client.create(XTRINODE_CATALOGS, catalog)
+    await rig.client.create(XTRINODE_CATALOGS, catalog)
     used: dict[str, set[str]] = defaultdict(set)
     refused: list[tuple[str, str]] = []
 
@@ -96,11 +96,11 @@ async def test_the_shipped_rules_are_enough_and_none_is_unused(cluster: Cluster)
         if status == 403:
             refused.append((verb, resource))
 
-    admin = cluster.client
+    admin = rig.client
     me = Impersonation(f"system:serviceaccount:{SYSTEM}:{ACCOUNT}", groups=(f"system:serviceaccounts:{SYSTEM}",))
     async with admin.clone(impersonate=me, on_call=heard) as restricted:
-        cluster.controller_client = restricted
-        await live_a_life(cluster, leader_elect=True)
+        rig.controller_client = restricted
+        await live_a_life(rig, leader_elect=True)
     assert refused == []
     allowed: dict[str, set[str]] = defaultdict(set)
     for role in shipped():
