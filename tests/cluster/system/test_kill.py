@@ -31,10 +31,13 @@ async def live(user: User) -> None:
     assert await user.query(COUNT, host=host) == [[25]]
 
 
+KILLS = 6
+
+
 async def harass(user: User, part: str, dice: random.Random) -> None:
-    """Kill `part` again and again."""
-    while True:
-        await asyncio.sleep(0.3 + 1.5 * dice.random())
+    """Kill `part` a few times, at moments that the life does not know; often while it is still starting again."""
+    for _ in range(KILLS):
+        await asyncio.sleep(0.2 + 3.0 * dice.random())
         user.kill(part)
 
 
