@@ -259,20 +259,26 @@ _MUTABLE_POD_FIELDS: Final = (
     "terminationGracePeriodSeconds",
     "tolerations",
     "schedulingGates",
-    "nodeName",  # set by binding, which is checked where bindings are made
+    "nodeName",  # set once, by binding
 )
 
 
 def _pod_check(obj: Object, old: Object | None) -> list[Cause]:
     if old is None:
         return _pod_spec(obj.get("spec"), "spec")
-    if _frozen_part(obj) == _frozen_part(old):
+    if _frozen_part(obj) == _frozen_part(old) and not _moved(obj, old):
         return []
     fields = (
         "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,"
         "`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds`"
     )
     return [causes.forbidden("spec", f"pod updates may not change fields other than {fields}")]
+
+
+def _moved(pod: Object, old: Object) -> bool:
+    """Whether a Pod that has a node is being put on another one."""
+    before = (old.get("spec") or {}).get("nodeName")
+    return bool(before) and (pod.get("spec") or {}).get("nodeName") != before
 
 
 def _frozen_part(pod: Object) -> Object:

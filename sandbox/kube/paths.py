@@ -22,6 +22,7 @@ class Target:
     name: str = ""
     subresource: str = ""
     rest: str = ""  # what follows the sub-resource
+    watch: bool = False  # the older spelling of ?watch=true
 
 
 def parse(path: str) -> Target | None:
@@ -35,10 +36,10 @@ def parse(path: str) -> Target | None:
         return None
     if not all(rest):
         return None
-    if rest[0] == "watch":  # the older spelling of ?watch=true
-        rest = rest[1:]
-        if not rest:
-            return None
+    watch = rest[0] == "watch"
+    rest = rest[1:] if watch else rest
+    if not rest:
+        return None
     namespace = ""
     # `namespaces/a` and its own sub-resources are the Namespace itself, anything longer is inside it.
     if rest[0] == "namespaces" and len(rest) >= 3 and rest[2] not in ("status", "finalize"):
@@ -46,13 +47,13 @@ def parse(path: str) -> Target | None:
     elif rest[0] == "namespaces" and len(rest) >= 2:
         namespace = rest[1]
     plural, name, subresource, *more = [*rest, "", "", ""][: max(3, len(rest))]
-    return Target(group, version, plural, namespace, name, subresource, "/".join(filter(None, more)))
+    return Target(group, version, plural, namespace, name, subresource, "/".join(filter(None, more)), watch)
 
 
 def verb(method: str, target: Target, query: Mapping[str, str]) -> str:
     """The RBAC verb of a request; "" for a method that means nothing here."""
     if method in ("GET", "HEAD"):
-        if is_true(query.get("watch")) and not target.subresource:
+        if (target.watch or is_true(query.get("watch"))) and not target.subresource:
             return "watch"
         return "get" if target.name else "list"
     if method == "DELETE":

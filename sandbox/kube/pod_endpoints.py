@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 
 from sandbox.kube import errors, meta, selectors
+from sandbox.kube.resources import Registry
 from sandbox.kube.store import GroupResource
 from sandbox.kube.verbs import Call, DeleteOptions, Verbs
 
@@ -64,7 +65,7 @@ async def bind(verbs: Verbs, call: Call, body: Any) -> Object:
 # -- eviction
 
 
-async def evict(verbs: Verbs, call: Call, body: Any) -> Object:
+async def evict(verbs: Verbs, call: Call, body: Any, registry: Registry) -> Object:
     """Delete a Pod if no disruption budget forbids it; 429 when one does."""
     document = body if isinstance(body, dict) else {}
     options = DeleteOptions.parse(document.get("deleteOptions"), {})
@@ -86,9 +87,27 @@ async def evict(verbs: Verbs, call: Call, body: Any) -> Object:
                     "causes": [{"reason": "DisruptionBudget", "message": text}],
                 }
                 raise refusal
+            if not call.dry_run:
+                await _spend(verbs, call, registry, budget["metadata"]["name"])
     call.verb, call.subresource = "delete", ""
     await verbs.delete(call, options)
     return _status()
+
+
+async def _spend(verbs: Verbs, call: Call, registry: Registry, name: str) -> None:
+    """One disruption fewer until the budget is counted again."""
+    kind = registry.by_resource(*BUDGETS)
+    if kind is None:
+        return
+    now = meta.timestamp(verbs.clock())
+
+    def change(budget: Object) -> Object:
+        status = budget.setdefault("status", {})
+        status["disruptionsAllowed"] = (status.get("disruptionsAllowed") or 0) - 1
+        status.setdefault("disruptedPods", {})[call.name] = now
+        return budget
+
+    await verbs.modify(Call(kind, "patch", call.user, call.namespace, name, "status", manager=call.manager), change)
 
 
 def _is_observed(budget: Object) -> bool:

@@ -135,7 +135,13 @@ class KubeServer:
             clock=_now,
             address=f"{HOST}:{self.port}",
         )
-        server = web.Server(self._service.handle, access_log=None, keepalive_timeout=90)
+        server = web.Server(
+            self._service.handle,
+            access_log=None,
+            keepalive_timeout=90,
+            # Without it, a watch whose client has gone would wait for the next change of its objects.
+            handler_cancellation=True,
+        )
         self._runner = web.ServerRunner(server, shutdown_timeout=_STOP_WITHIN)
         await self._runner.setup()
         site = web.TCPSite(

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from sandbox.kube import authn, bodies, errors, paths, pod_endpoints, rbac, reviews, scaling
 from sandbox.kube.authn import Authenticator
+from sandbox.kube.calls import read_call
 from sandbox.kube.discovery import Discovery
 from sandbox.kube.errors import StatusError
 from sandbox.kube.listing import Page, Selection, list_page
@@ -36,6 +37,7 @@ VERSION: Final = "v1.35.0-xtrinode-sandbox"
 LARGEST_BODY: Final = 3 << 20  # bytes, as in the real server
 
 _JSON: Final = "application/json"
+_NOT_OFFERED: Final = ("exec", "attach", "portforward", "proxy")
 _OPEN_PATHS: Final = ("/livez", "/readyz", "/healthz", "/version")
 _log = logging.getLogger("sandbox.kube")
 
@@ -98,7 +100,7 @@ class Service:
         if not self._allowed(user, attributes):
             raise rbac.denial(user, attributes)
         kind = self._kind(target)
-        call = self._call(kind, verb, user, target, request, query)
+        call = self._call(kind, verb, user, target, request)
         if verb == "watch":
             return await self._watch(request, call, query)
         try:
@@ -117,49 +119,26 @@ class Service:
         kind = self._registry.find(target.group, target.version, target.plural)
         if kind is None or (kind.namespaced and not target.namespace and target.name):
             raise errors.path_not_found()
+        if target.subresource in _NOT_OFFERED and kind.plural in ("pods", "services", "nodes"):
+            raise errors.bad_request(
+                f"the sandbox does not offer {kind.plural}/{target.subresource}: "
+                "its pods are processes of this machine, reached at their pod addresses"
+            )
         inside = target.namespace and kind.plural != "namespaces"
         if (inside and not kind.namespaced) or (target.subresource and target.subresource not in kind.subresources):
             raise errors.path_not_found()
         return kind
 
-    def _call(
-        self, kind: Kind, verb: str, user: User, target: Target, request: web.BaseRequest, query: dict[str, str]
-    ) -> Call:
-        dry_run = query.get("dryRun", "")
-        if dry_run not in ("", "All"):
-            causes = [
-                errors.Cause(
-                    "FieldValueNotSupported", f'Unsupported value: "{dry_run}": supported values: "All"', "dryRun"
-                )
-            ]
-            raise errors.invalid("CreateOptions", "meta.k8s.io", "", causes)
-        validation = query.get("fieldValidation") or "Warn"
-        if validation not in ("Strict", "Warn", "Ignore"):
-            detail = f'Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", "Warn"'
-            causes = [errors.Cause("FieldValueNotSupported", detail, "fieldValidation")]
-            raise errors.invalid("CreateOptions", "meta.k8s.io", "", causes)
+    def _call(self, kind: Kind, verb: str, user: User, target: Target, request: web.BaseRequest) -> Call:
         namespace = target.namespace if kind.namespaced else ""
-        name = target.name
 
         def may_create() -> None:
-            attributes = rbac.Attributes("create", kind.group, kind.plural, "", namespace, name)
+            attributes = rbac.Attributes("create", kind.group, kind.plural, "", namespace, target.name)
             if not self._allowed(user, attributes):
                 raise rbac.denial(user, attributes)
 
-        return Call(
-            kind,
-            verb,
-            user,
-            namespace,
-            name,
-            target.subresource,
-            manager=query.get("fieldManager") or _agent(request),
-            dry_run=dry_run == "All",
-            field_validation=validation,
-            force=paths.is_true(query["force"]) if "force" in query else False,
-            may_create=may_create,
-            options=query,
-        )
+        query = dict(request.query)
+        return read_call(kind, verb, user, target, query, headers=request.headers, may_create=may_create)
 
     # -- the API
 
@@ -241,9 +220,12 @@ class Service:
             response = web.StreamResponse(headers={"Content-Type": _JSON, "Cache-Control": "no-cache, private"})
             response.enable_chunked_encoding()
             await response.prepare(request)
-            async for chunk in watch.batches():
-                await response.write(chunk)
-            await response.write_eof()
+            try:
+                async for chunk in watch.batches():
+                    await response.write(chunk)
+                await response.write_eof()
+            except ConnectionResetError:
+                _log.debug("a watcher of %s went away", call.kind.plural)
             return response
         finally:
             watch.close()
@@ -265,7 +247,7 @@ class Service:
             case "binding", "create":
                 return _json_reply(await pod_endpoints.bind(verbs, call, document), 201)
             case "eviction", "create":
-                return _json_reply(await pod_endpoints.evict(verbs, call, document), 201)
+                return _json_reply(await pod_endpoints.evict(verbs, call, document, self._registry), 201)
             case "token", "create":
                 wanted = document if isinstance(document, dict) else {}
                 made = self._authenticator.token_request(call.namespace, call.name, wanted, self._clock())
@@ -375,11 +357,6 @@ async def _body(request: web.BaseRequest) -> tuple[bytes, str]:
 
 def _too_large() -> StatusError:
     return StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {LARGEST_BODY}")
-
-
-def _agent(request: web.BaseRequest) -> str:
-    """The field manager of a client that names none: the product of its user agent."""
-    return request.headers.get("User-Agent", "").partition("/")[0][:128] or "unknown"
 
 
 def _list_metadata(page: Page) -> Object:

@@ -431,16 +431,17 @@ class Verbs:
         body.setdefault("apiVersion", kind.api_version)
         body.setdefault("kind", kind.kind)
         if body["apiVersion"] != kind.api_version or body["kind"] != kind.kind:
-            raise errors.bad_request(
-                f"{body['kind']} in version {str(body['apiVersion']).rpartition('/')[2]!r} cannot be handled as a "
-                f"{kind.kind}: the request is for {kind.api_version}, Kind={kind.kind}"
-            )
+            if body["kind"] == kind.kind:
+                given = f"the API version in the data ({body['apiVersion']})"
+                raise errors.bad_request(f"{given} does not match the expected API version ({kind.api_version})")
+            version = str(body["apiVersion"]).rpartition("/")[2]
+            raise errors.bad_request(f'{body["kind"]} in version "{version}" cannot be handled as a {kind.kind}')
         if body.get("metadata") is None:
             body["metadata"] = {}
         wrong = meta.shape_error(body)
         if wrong:
             raise errors.bad_request(
-                f"{kind.kind} in version {kind.version!r} cannot be handled as a {kind.kind}: {wrong}"
+                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {wrong}'
             )
         metadata = body["metadata"]
         unknown = kind.strategy.prune(body)

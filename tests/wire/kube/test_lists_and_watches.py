@@ -6,12 +6,15 @@ from a version; too old; initial events; time-out; slow readers; Table and metad
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from contextlib import AsyncExitStack
 from typing import Any
 
 import orjson
 
 from sandbox.kube.server import KubeServer
+from sandbox.kube.store import GroupResource, Subscription
 from tests.support.cluster import Api
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -195,3 +198,38 @@ async def test_metadata_only_lists_hold_no_data(api: Api) -> None:
 async def test_an_unknown_form_is_not_acceptable(api: Api) -> None:
     status, refusal = await api.get(MAPS, Accept="application/json;as=Picture;g=meta.k8s.io;v=v1")
     assert (status, refusal["reason"]) == (406, "NotAcceptable")
+
+
+async def test_a_watcher_that_leaves_is_forgotten_at_once(kube: KubeServer, api: Api) -> None:
+    closed = asyncio.Event()
+    table = GroupResource("", "configmaps")
+    forget = kube.store.forget
+
+    def note(resource: GroupResource | None, subscription: Subscription) -> None:
+        forget(resource, subscription)
+        if resource == table:
+            closed.set()
+
+    kube.store.forget = note  # type: ignore[method-assign]
+    async with api.session.get(f"{MAPS}?watch=true&{INITIAL}") as answer:
+        await answer.content.readline()
+        answer.close()
+    await asyncio.wait_for(closed.wait(), 5)
+
+
+async def test_a_reader_that_does_not_read_is_cut_off_and_harms_nobody(kube: KubeServer, api: Api) -> None:
+    subscribe = kube.store.subscribe
+    kube.store.subscribe = functools.partial(subscribe, limit=20)  # type: ignore[method-assign]
+    async with api.session.get(f"{MAPS}?watch=true&{INITIAL}") as answer:
+        await answer.content.readline()
+        await fill(api, "big")
+        for number in range(300):
+            await api.merge(f"{MAPS}/big", {"data": {"x": str(number) + "x" * 100_000}})
+        lines = [line async for line in answer.content.iter_any()]
+    assert lines, "what was sent before the cut arrives, then the stream ends"
+
+
+async def test_the_older_spelling_of_a_watch(api: Api) -> None:
+    await fill(api, "a")
+    async with api.session.get("/api/v1/watch/namespaces/default/configmaps?labelSelector=kind") as answer:
+        assert orjson.loads(await answer.content.readline())["object"]["metadata"]["name"] == "a"

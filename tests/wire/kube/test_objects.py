@@ -315,6 +315,33 @@ async def test_a_pod_is_bound_once_and_evicted_under_its_budget(api: Api) -> Non
     assert (await api.get(f"{pods}/p"))[0] == 404
 
 
+async def test_options_that_make_no_sense_are_refused(api: Api) -> None:
+    await api.post(MAPS, config_map("a"))
+    for query, field in (
+        ("dryRun=Some", "dryRun"),
+        ("fieldValidation=Maybe", "fieldValidation"),
+        ("fieldManager=" + "m" * 129, "fieldManager"),
+        ("fieldManager=a%0Ab", "fieldManager"),
+        ("force=true", "force"),
+    ):
+        status, refusal = await api.merge(f"{MAPS}/a?{query}", {})
+        assert status == 422, query
+        assert refusal["details"]["causes"][0]["field"] == field
+
+
+async def test_what_the_sandbox_does_not_offer_is_said(api: Api) -> None:
+    for name in ("exec", "attach", "portforward", "proxy"):
+        status, refusal = await api.get(f"/api/v1/namespaces/default/pods/p/{name}")
+        assert status == 400 and f"does not offer pods/{name}" in refusal["message"]
+
+
+async def test_an_object_of_another_kind_is_refused(api: Api) -> None:
+    status, refusal = await api.post(MAPS, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}})
+    assert (status, refusal["message"]) == (400, 'Secret in version "v1" cannot be handled as a ConfigMap')
+    status, refusal = await api.post(MAPS, {"apiVersion": "v2", "kind": "ConfigMap", "metadata": {"name": "a"}})
+    assert status == 400 and "does not match the expected API version (v1)" in refusal["message"]
+
+
 async def test_pods_may_not_be_changed_after_the_fact(api: Api) -> None:
     pods = "/api/v1/namespaces/default/pods"
     await api.post(pods, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})

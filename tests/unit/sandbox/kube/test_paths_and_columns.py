@@ -25,7 +25,7 @@ from sandbox.kube.paths import Target
         ("/api/v1/nodes/n/proxy/x/y", Target("", "v1", "nodes", "", "n", "proxy", "x/y")),
         ("/apis/apps/v1/deployments/", Target("apps", "v1", "deployments")),
         ("/apis/e.io/v1/namespaces/a/widgets/w/scale", Target("e.io", "v1", "widgets", "a", "w", "scale")),
-        ("/apis/e.io/v1/watch/namespaces/a/widgets", Target("e.io", "v1", "widgets", "a")),
+        ("/apis/e.io/v1/watch/namespaces/a/widgets", Target("e.io", "v1", "widgets", "a", watch=True)),
         (
             "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Aadmin",
             Target("rbac.authorization.k8s.io", "v1", "clusterroles", "", "system:admin"),
