@@ -70,6 +70,7 @@ class Translation:
     divides: bool = False
     subqueries: bool = False
     tree: exp.Expression = field(default_factory=exp.Null)
+    aliases: frozenset[str] = frozenset()
 
 
 def qualified(name: Name, session: Session, location: tuple[int, int] | None) -> Name:
@@ -86,13 +87,13 @@ def qualified(name: Name, session: Session, location: tuple[int, int] | None) ->
 
 
 def place_of(node: exp.Expression, sql: str) -> tuple[int, int] | None:
-    """Where a name stands in the original text, counted from 1."""
-    for candidate in (node, *node.find_all(exp.Identifier)):
-        start = candidate.meta.get("start")
-        if isinstance(start, int):
-            before = sql[:start]
-            return before.count("\n") + 1, start - (before.rfind("\n") + 1) + 1
-    return None
+    """Where a possibly qualified name starts in the original text, counted from 1."""
+    starts = [identifier.meta.get("start") for identifier in node.find_all(exp.Identifier)]
+    known = [start for start in starts if isinstance(start, int)]
+    if not known:
+        return None
+    before = sql[: min(known)]
+    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 
 class Translator:
@@ -103,6 +104,8 @@ class Translator:
         self.session = session
         self.resolver = resolver
         self.named: dict[str, set[TrinoType]] = {}
+        self.aliases: dict[str, set[str] | None] = {}
+        """The columns behind each relation name; None where only the engine knows them."""
         self.tables: list[Name] = []
 
     def translate(self, tree: exp.Expression) -> Translation:
@@ -114,7 +117,9 @@ class Translator:
         outputs, starred, trailing = self._outputs(tree, types)
         self._rewrite_all(tree, types)
         text = DuckDB().generate(tree, unsupported_level=ErrorLevel.IGNORE)
-        return Translation(text, outputs, starred, trailing, types, self.tables, divides, subqueries, tree)
+        return Translation(
+            text, outputs, starred, trailing, types, self.tables, divides, subqueries, tree, frozenset(self.aliases)
+        )
 
     def _place(self, node: exp.Expression) -> tuple[int, int] | None:
         return place_of(node, self.sql)
@@ -123,6 +128,8 @@ class Translator:
 
     def _tables(self, tree: exp.Expression) -> None:
         with_names = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+        for relation in tree.find_all(exp.CTE, exp.Subquery, exp.Unnest, exp.Lateral):
+            self._known_as(relation.alias, None)
         target = _target_of(tree)
         for table in list(tree.find_all(exp.Table)):
             if table is target or isinstance(table.parent, exp.AlterRename):
@@ -132,6 +139,7 @@ class Translator:
                 continue
             name = tuple(part.name.lower() for part in table.parts)
             if len(name) == 1 and name[0] in with_names:
+                self._known_as(table.alias or name[0], None)
                 continue
             location = self._place(table)
             full = qualified(name, self.session, location)
@@ -139,13 +147,32 @@ class Translator:
             self.tables.append(full)
             for column, kind in source.columns.items():
                 self.named.setdefault(column, set()).add(kind)
+            self._known_as(table.alias or full[-1], set(source.columns))
             self._replace(table, source.relation.copy(), full[-1])
         if target is not None:
             self._replace_target(tree, target)
         for reference in tree.find_all(exp.Column):
+            self._check_column(reference)
             if reference.args.get("db") is not None:
                 reference.set("db", None)
                 reference.set("catalog", None)
+
+    def _known_as(self, alias: str, columns: set[str] | None) -> None:
+        if not alias:
+            return
+        before = self.aliases.get(alias.lower(), set())
+        self.aliases[alias.lower()] = None if columns is None or before is None else before | columns
+
+    def _check_column(self, reference: exp.Column) -> None:
+        """A qualified column of a table whose columns are known; anything else is the engine's to find."""
+        columns = self.aliases.get(reference.table.lower())
+        if columns is None or isinstance(reference.this, exp.Star) or reference.name.lower() in columns:
+            return
+        raise located(
+            "COLUMN_NOT_FOUND",
+            f"Column '{reference.table}.{reference.name}' cannot be resolved",
+            self._place(reference),
+        )
 
     def _replace(self, table: exp.Table, relation: exp.Expression, name: str) -> None:
         alias = table.args.get("alias")
@@ -244,6 +271,11 @@ class Translator:
             except UnknownType:
                 return None
             return None if kind.base == "decimal" and isinstance(node.this, exp.Literal) else kind
+        if isinstance(node, exp.AtTimeZone):
+            inner = self._type(node.this, types)
+            if inner is not None and inner.base.startswith("timestamp"):
+                return TrinoType(TIMESTAMP_TZ.base, inner.numbers)
+            return TIMESTAMP_TZ
         if isinstance(node, exp.CurrentTimestamp | exp.UnixToTime):
             return TIMESTAMP_TZ
         if isinstance(node, exp.StrToTime):
@@ -289,7 +321,9 @@ class Translator:
             return _rewritten_cast(node)
         if isinstance(node, exp.DataType):
             return _rewritten_type(node)
-        if isinstance(node, exp.Add | exp.Sub | exp.DateAdd | exp.TimestampTrunc) and self._is_date(node, types):
+        if isinstance(node, exp.Add | exp.Sub | exp.DateAdd | exp.TimestampTrunc | exp.DateTrunc) and self._is_date(
+            node, types
+        ):
             return exp.Cast(this=node.copy(), to=exp.DataType.build("DATE"))
         if isinstance(node, exp.Unnest):
             return rewritten_unnest(node, lambda array: self._is_map(array, types))

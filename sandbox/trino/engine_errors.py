@@ -69,6 +69,8 @@ def as_failure(error: BaseException, translation: Translation | None, sql: str) 
             f"Column '{report.name}' cannot be resolved",
             _column_place(report.name, translation, sql),
         )
+    if report.subtype == "NO_MATCHING_FUNCTION" and not report.name.isidentifier():
+        return QueryFailure("TYPE_MISMATCH", f"Cannot apply operator: {report.message}")
     if report.subtype == "NO_MATCHING_FUNCTION":
         return QueryFailure("FUNCTION_NOT_FOUND", f"Unexpected parameters for function {report.name}. {report.message}")
     if report.kind == "Catalog":
@@ -80,6 +82,13 @@ def as_failure(error: BaseException, translation: Translation | None, sql: str) 
             )
         return QueryFailure("ALREADY_EXISTS", report.message)
     if report.kind == "Binder":
+        unknown = _unknown_relation(translation)
+        if unknown is not None:
+            return located(
+                "COLUMN_NOT_FOUND",
+                f"Column '{unknown.table}.{unknown.name}' cannot be resolved",
+                place_of(unknown, sql),
+            )
         return QueryFailure("TYPE_MISMATCH", report.message)
     if report.kind == "Invalid Input":
         if translation is not None and translation.divides:
@@ -99,6 +108,16 @@ def _column_place(name: str, translation: Translation | None, sql: str) -> tuple
     for column in translation.tree.find_all(exp.Column):
         if column.name.lower() == name.lower():
             return place_of(column, sql)
+    return None
+
+
+def _unknown_relation(translation: Translation | None) -> exp.Column | None:
+    """A column of a relation that the statement does not have."""
+    if translation is None:
+        return None
+    for column in translation.tree.find_all(exp.Column):
+        if column.table and column.table.lower() not in translation.aliases:
+            return column
     return None
 
 

@@ -29,6 +29,8 @@ KINDS = {
     "empty": "answer 200 with an empty body",
 }
 _FOREVER = 3600.0
+# What is returned once the connection is closed: the HTTP layer finds nobody to send it to.
+_GONE = web.Response
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -139,10 +141,10 @@ async def apply(fault: Fault, request: web.Request, handler: Handler) -> web.Str
         return web.Response(status=504)
     if fault.kind == "reset":
         _reset(request)
-        raise ConnectionResetError
+        return _GONE()
     if fault.kind == "garbage":
         await _write_raw(request, b"\x00\x01\x02 this is not HTTP \xff\xfe\r\n\r\n")
-        raise ConnectionResetError
+        return _GONE()
     response = await handler(request)
     head, body = _rendered(response, fault)
     if fault.kind == "reset-in-head":
@@ -153,9 +155,9 @@ async def apply(fault: Fault, request: web.Request, handler: Handler) -> web.Str
             await asyncio.sleep(fault.seconds)
     else:
         await _write_raw(request, head + body)
-        raise ConnectionResetError
+        return _GONE()
     _reset(request)
-    raise ConnectionResetError
+    return _GONE()
 
 
 def _rendered(response: web.StreamResponse, fault: Fault) -> tuple[bytes, bytes]:

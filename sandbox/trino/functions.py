@@ -110,15 +110,22 @@ def _call(name: str, *arguments: exp.Expression) -> exp.Expression:
     return exp.Anonymous(this=name, expressions=list(arguments))
 
 
-def _literal_pattern(function: str, node: exp.Anonymous) -> exp.Expression:
-    value, pattern = node.expressions
+def _literal_pattern(function: str, value: exp.Expression, pattern: exp.Expression) -> exp.Expression:
     if isinstance(pattern, exp.Literal):
         pattern = exp.Literal.string(joda_pattern(str(pattern.this)))
     return _call(function, value, pattern)
 
 
-def _parse_datetime(node: exp.Anonymous) -> exp.Expression:
-    return exp.Cast(this=_literal_pattern("strptime", node), to=exp.DataType.build("TIMESTAMPTZ"))
+def _parse_datetime(node: exp.ParseDatetime) -> exp.Expression:
+    parsed = _literal_pattern("strptime", node.this, node.args["format"])
+    return exp.Cast(this=parsed, to=exp.DataType.build("TIMESTAMPTZ"))
+
+
+def _slice(node: exp.ArraySlice) -> exp.Expression:
+    """From a start, so many elements; DuckDB takes the last index."""
+    start, length = node.args["start"], node.args["end"]
+    last = exp.Sub(this=exp.Add(this=start.copy(), expression=length), expression=exp.Literal.number(1))
+    return _call("list_slice", node.this, start, last)
 
 
 def _lambda(node: exp.Expression) -> tuple[list[str], exp.Expression]:
@@ -251,6 +258,8 @@ BY_CLASS: dict[type[exp.Expression], Callable[[Any], exp.Expression]] = {
     exp.Format: lambda node: _format(node.this, *node.expressions),
     exp.JSONValue: _json_value,
     exp.RegexpReplace: _regexp_replace,
+    exp.ParseDatetime: _parse_datetime,
+    exp.ArraySlice: _slice,
     exp.Rand: lambda node: _random(node.this),
     exp.Reduce: _reduce,
     exp.Shuffle: lambda node: node.this,
@@ -274,8 +283,7 @@ BY_NAME: dict[str, Callable[[exp.Anonymous], exp.Expression]] = {
     "transform_values": _over_entries("values"),
     "transform_keys": _over_entries("keys"),
     "map_filter": _over_entries("filter"),
-    "format_datetime": lambda node: _literal_pattern("strftime", node),
-    "parse_datetime": _parse_datetime,
+    "format_datetime": lambda node: _literal_pattern("strftime", *node.expressions),
     "with_timezone": _with_timezone,
     "random": lambda node: _random(*node.expressions),
     "rand": lambda node: _random(*node.expressions),

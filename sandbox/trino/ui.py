@@ -95,14 +95,15 @@ async def login(request: web.Request) -> web.StreamResponse:
         raise web.HTTPSeeOther(f"{base.base}/ui/login.html") from error
     identifier = secrets.token_urlsafe(16)
     request.app[_SESSIONS][identifier] = user
-    response = web.HTTPSeeOther(f"{base.base}/ui/")
+    response = web.Response(status=303, headers={"Location": f"{base.base}/ui/"})
     response.set_cookie(_COOKIE, identifier, httponly=True, path="/ui", secure=base.secure)
     return response
 
 
 async def logout(request: web.Request) -> web.StreamResponse:
     request.app[_SESSIONS].pop(request.cookies.get(_COOKIE, ""), None)
-    response = web.HTTPSeeOther(f"{_server(request).uri_of(request).base}/ui/login.html")
+    target = f"{_server(request).uri_of(request).base}/ui/login.html"
+    response = web.Response(status=303, headers={"Location": target})
     response.del_cookie(_COOKIE, path="/ui")
     return response
 

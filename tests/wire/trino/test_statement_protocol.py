@@ -320,7 +320,7 @@ async def test_heads_keep_a_query_alive_and_say_nothing(client: Client) -> None:
     ("sql", "name", "code", "kind", "location"),
     [
         ("SELECT nope FROM tpch.tiny.nation", "COLUMN_NOT_FOUND", 47, "USER_ERROR", (1, 8)),
-        ("SELECT *\nFROM tpch.tiny.nope", "TABLE_NOT_FOUND", 46, "USER_ERROR", (2, 16)),
+        ("SELECT *\nFROM tpch.tiny.nope", "TABLE_NOT_FOUND", 46, "USER_ERROR", (2, 6)),
         ("SELECT 1/0", "DIVISION_BY_ZERO", 8, "USER_ERROR", None),
         ("SELECT 1;", "SYNTAX_ERROR", 1, "USER_ERROR", (1, 9)),
         ("SELECT * FROM nation", "MISSING_CATALOG_NAME", 56, "USER_ERROR", (1, 15)),
