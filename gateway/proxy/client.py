@@ -206,20 +206,12 @@ class Client:
         self.since = self.clock()
         self.counters.connections += 1
         self.counters.open_connections += 1
-        self.server.clients.add(self)
+        self.server.clients[self] = None
 
-    def connection_lost(self, error: Exception | None) -> None:
-        phase = self.phase
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the loop's signature
+        self._abandon()
         self.phase = CLOSED
         self.counters.open_connections -= 1
-        if phase == PARKED and self.pool is not None:
-            self.pool.forget(self)
-        upstream, self.upstream = self.upstream, None
-        if upstream is not None:
-            upstream.close()
-        if phase in (PARKED, WAITING, RELAYING):
-            self.counters.client_aborts += 1
-        self._end(Outcome.CLIENT_ABORT, self.clock())
         self.buffer = None
         self._forget()
         self.server.client_gone(self)
@@ -241,12 +233,14 @@ class Client:
     def eof_received(self) -> bool:
         """The client will send no more. What it has asked for it still gets, unless it cannot have asked in full."""
         phase = self.phase
-        if self.tls or phase >= LINGERING or self.body != NO_BODY:
-            return False
-        if phase == IDLE and (self.buffer is None or self.partial) and not self.write_paused:
-            return False
-        self.half_closed = True
-        return True
+        asked = phase != IDLE or (self.buffer is not None and not self.partial)
+        if asked and phase < LINGERING and self.body == NO_BODY and not self.tls:
+            self.half_closed = True
+            return True
+        self._abandon()
+        if phase < CLOSING:
+            self.close()
+        return False
 
     def pause_writing(self) -> None:
         self.write_paused = True
@@ -746,7 +740,7 @@ class Client:
         self.buffer = None
         self.parked_body = None
         self.since = self.clock()
-        if not self.transport.can_write_eof() or self.half_closed:
+        if not self.transport.can_write_eof() or self.half_closed or self.transport.is_closing():
             self.close()
             return
         self.phase = LINGERING
@@ -758,6 +752,7 @@ class Client:
     def close(self) -> None:
         """Close once all bytes are out."""
         self.buffer = None
+        self.body = NO_BODY
         self.since = self.clock()
         self.phase = CLOSING
         self.transport.close()
@@ -776,6 +771,8 @@ class Client:
 
     def sweep(self, now: float) -> None:
         """Called about once a second: end what takes too long."""
+        if self.phase < CLOSING and self.transport.is_closing():
+            return  # the peer is gone, and connection_lost on its way
         phase = self.phase
         settings = self.settings
         if self.moved != self.seen_moved:
@@ -841,6 +838,18 @@ class Client:
             upstream.close()
         self._end(Outcome.CLIENT_ABORT, self.clock())
         self.abort()
+
+    def _abandon(self) -> None:
+        """Nobody waits for the present request any more."""
+        phase = self.phase
+        if phase == PARKED and self.pool is not None:
+            self.pool.forget(self)
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.close()
+        if phase in (PARKED, WAITING, RELAYING):
+            self.counters.client_aborts += 1
+        self._end(Outcome.CLIENT_ABORT, self.clock())
 
     def drain(self) -> None:
         """The server is going down: an idle connection is closed now, a busy one after its response."""

@@ -60,7 +60,7 @@ class ProxyServer:
         self.counters = counters or Counters()
         self.upstream_tls = upstream_tls
         self.trusted = TrustedProxies(self.settings.trusted_proxies)
-        self.clients: set[Client] = set()
+        self.clients: dict[Client, None] = {}  # in order of arrival
         self.pools: dict[Target, Pool] = {}
         self.searches: dict[bytes, list[tuple[Client, int]]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
@@ -112,7 +112,7 @@ class ProxyServer:
 
     def client_gone(self, client: Client) -> None:
         """A client's connection has ended."""
-        self.clients.discard(client)
+        self.clients.pop(client, None)
         if self.draining and not self.clients:
             self.drained.set()
 

@@ -32,11 +32,16 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 class FakeTransport(asyncio.Transport):
     """A TCP transport's near side. `peer_reads = False` makes writes pile up, as a slow peer does."""
 
-    def __init__(self, protocol: Any, tls: bool = False, peer: str = "10.0.0.7") -> None:
+    def __init__(
+        self, protocol: Any, tls: bool = False, peer: str = "10.0.0.7", later: deque[Any] | None = None
+    ) -> None:
         super().__init__(
             {"peername": (peer, 5555), "sockname": ("127.0.0.1", 8080), "sslcontext": object() if tls else None}
         )
         self.protocol = protocol
+        self.later = later  # where the loss of the connection is announced, as a loop does it; at once when None
+        self.lost = False
+        self.gone = False  # the peer has reset the connection
         self.out = b""
         self.unsent = 0
         self.peer_reads = True
@@ -50,7 +55,9 @@ class FakeTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         assert isinstance(data, bytes)
         assert not self.eof_sent, "written after write_eof"
-        assert not self.closed, "written after close"
+        assert not self.closed or self.gone, "written after close"
+        if self.gone:
+            return  # as transports do until they have told the protocol
         self.out += data
         if not self.peer_reads:
             self.unsent += len(data)
@@ -87,7 +94,19 @@ class FakeTransport(asyncio.Transport):
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            self.protocol.connection_lost(None)
+            self.lose(None)
+
+    def lose(self, error: Exception | None) -> None:
+        """Tell the protocol that the connection has ended, once."""
+        if self.later is None:
+            self.announce(error)
+        else:
+            self.later.append((self, error))
+
+    def announce(self, error: Exception | None) -> None:
+        if not self.lost:
+            self.lost = True
+            self.protocol.connection_lost(error)
 
     def abort(self) -> None:
         self.aborted = True
@@ -107,9 +126,11 @@ class FakeTransport(asyncio.Transport):
 class Peer:
     """The far side of one connection."""
 
-    def __init__(self, protocol: Any, tls: bool = False, peer: str = "10.0.0.7") -> None:
+    def __init__(
+        self, protocol: Any, tls: bool = False, peer: str = "10.0.0.7", later: deque[Any] | None = None
+    ) -> None:
         self.protocol = protocol
-        self.transport = FakeTransport(protocol, tls, peer)
+        self.transport = FakeTransport(protocol, tls, peer, later)
         protocol.connection_made(self.transport)
 
     def send(self, data: bytes, step: int = 0) -> None:
@@ -123,14 +144,15 @@ class Peer:
 
     def half_close(self) -> None:
         """No more from this side."""
-        if not self.protocol.eof_received():
+        if not self.protocol.eof_received() and not self.transport.closed:
+            self.transport.gone = True  # what is written now goes nowhere
             self.transport.close()
 
     def reset(self) -> None:
         """Gone without a word."""
         if not self.transport.closed:
-            self.transport.closed = True
-            self.protocol.connection_lost(ConnectionResetError())
+            self.transport.closed = self.transport.gone = True
+            self.transport.lose(ConnectionResetError())
 
     @property
     def ended(self) -> bool:
@@ -173,7 +195,7 @@ def table(*backends: Backend, default: bool = True) -> RouteTable:
 class Bench(ProxyServer):
     """The data path with a coordinator's side that tests answer for."""
 
-    __slots__ = ("asked", "connecting", "owners", "time", "upstreams")
+    __slots__ = ("connecting", "later", "owners", "time", "upstreams")
 
     router: RecordingRouter
 
@@ -182,8 +204,10 @@ class Bench(ProxyServer):
         routes: RouteTable | None = None,
         settings: ProxySettings | None = None,
         addresses: dict[str, list[tuple[str, int]]] | None = None,
+        deferred: bool = False,
     ) -> None:
         self.time = 1000.0
+        self.later: deque[Any] | None = deque() if deferred else None
         router = RecordingRouter()
         super().__init__(router, settings, None, lambda: self.time)
         routes = routes or table(backend("one"))
@@ -207,16 +231,22 @@ class Bench(ProxyServer):
     # -- what tests do
 
     def client(self, tls: bool = False, peer: str = "10.0.0.7") -> Peer:
-        return Peer(self.protocol_factory(), tls, peer)
+        return Peer(self.protocol_factory(), tls, peer, self.later)
 
     def accept(self) -> Peer:
         """The coordinator takes the connection that was asked for first."""
         pool = self.connecting.popleft()
         upstream: Upstream = pool.new_upstream()
-        peer = Peer(upstream)
+        peer = Peer(upstream, later=self.later)
         self.upstreams.append(peer)
         pool.opened(upstream)
         return peer
+
+    def settle(self) -> None:
+        """Announce the losses that a loop would announce in its next turn."""
+        while self.later:
+            transport, error = self.later.popleft()
+            transport.announce(error)
 
     def decline(self, timed_out: bool = False) -> None:
         self.connecting.popleft().failed(timed_out)

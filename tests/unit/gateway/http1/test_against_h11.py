@@ -21,6 +21,24 @@ from gateway.http1.response import parse_response_head
 
 MANY = settings(max_examples=2500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
+SOUND_LINES = [
+    b"Content-Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Connection: close, x-a\r\n",
+    b"X-A:\r\n",
+    b"x_b: \xe4 \t b \r\n",
+    b"Expect: 100-continue\r\n",
+    b"Upgrade: h2c\r\n",
+    b"X-Trino-XTrinode: a/b\r\n",
+]
+SOUND_REQUESTS = [
+    b"GET / HTTP/1.1",
+    b"POST /v1/statement HTTP/1.1",
+    b"HEAD /x?y=%20&z HTTP/1.1",
+    b"DELETE /a HTTP/1.0",
+    b"GET http://h/x HTTP/1.1",
+    b"PUT http://H HTTP/1.0",
+]
 METHODS = st.sampled_from([b"GET", b"POST", b"HEAD", b"DELETE", b"PUT", b"OPTIONS", b"get", b"TRACE", b"G@T", b""])
 TARGETS = st.sampled_from(
     [b"/", b"/v1/statement", b"/a?b=c", b"/%zz", b"*", b"http://h/x", b"http://h", b"//", b"/a#b", b"/ b", b"/\xff"]
@@ -68,16 +86,25 @@ ENDS = st.sampled_from([b"\r\n"] * 12 + [b"\n", b"\r", b"\r\r\n", b"\r\n "])
 
 @st.composite
 def header_blocks(draw: st.DrawFn) -> bytes:
-    lines = draw(st.lists(st.tuples(NAMES, SEPARATORS, VALUES, ENDS), max_size=5))
-    host = draw(st.sampled_from([b"Host: h\r\n", b"Host: h\r\n", b""]))
-    return host + b"".join(b"".join(line) for line in lines) + b"\r\n"
+    """Mostly sound lines with at most one odd one, or odd ones only."""
+    sound = st.sampled_from(SOUND_LINES)
+    odd = st.tuples(NAMES, SEPARATORS, VALUES, ENDS).map(b"".join)
+    lines = [b"Host: h\r\n", *draw(st.lists(sound, max_size=4, unique=True))]
+    if draw(st.booleans()):
+        lines.insert(draw(st.integers(0, len(lines))), draw(odd))
+    elif draw(st.booleans()):
+        lines = draw(st.lists(odd, max_size=5))
+    return b"".join(lines) + b"\r\n"
 
 
 @st.composite
 def request_heads(draw: st.DrawFn) -> bytes:
-    gap = draw(st.sampled_from([b" ", b" ", b" ", b" ", b"  ", b"\t"]))
-    line = draw(METHODS) + gap + draw(TARGETS) + gap + draw(VERSIONS)
-    return line + draw(ENDS) + draw(header_blocks())
+    if draw(st.booleans()):
+        line = draw(st.sampled_from(SOUND_REQUESTS)) + b"\r\n"
+    else:
+        gap = draw(st.sampled_from([b" ", b" ", b" ", b" ", b"  ", b"\t"]))
+        line = draw(METHODS) + gap + draw(TARGETS) + gap + draw(VERSIONS) + draw(ENDS)
+    return line + draw(header_blocks())
 
 
 def ours(data: bytes) -> tuple[bytes, bytes, bytes, RequestHead] | None:
@@ -173,12 +200,18 @@ SIZES = st.sampled_from(
 
 @st.composite
 def chunk_streams(draw: st.DrawFn) -> bytes:
-    parts = [
-        draw(SIZES) + draw(ENDS) + draw(st.sampled_from([b"x", b"abc", b"0123456789", b""])) + draw(ENDS)
-        for _ in range(draw(st.integers(0, 3)))
-    ]
+    """Mostly sound chunks with now and then an odd one."""
+    parts = []
+    for _ in range(draw(st.integers(0, 4))):
+        if draw(st.integers(0, 3)):
+            payload = draw(st.binary(min_size=1, max_size=20))
+            extension = draw(st.sampled_from([b"", b";a=b", b';q="\xe4"']))
+            parts.append(b"%x%b\r\n%b\r\n" % (len(payload), extension, payload))
+        else:
+            parts.append(draw(SIZES) + draw(ENDS) + draw(st.sampled_from([b"x", b"abc", b""])) + draw(ENDS))
     trailer = draw(st.sampled_from([b"", b"", b"A: b\r\n", b"A : b\r\n", b" a\r\n", b"Content-Length: 1\r\n"]))
-    return b"".join(parts) + draw(st.sampled_from([b"0\r\n", b"0\r\n", b""])) + trailer + b"\r\n"
+    end = draw(st.sampled_from([b"0\r\n", b"0\r\n", b"000\r\n", b"0;x\r\n", b""]))
+    return b"".join(parts) + end + trailer + b"\r\n" + draw(st.sampled_from([b"", b"GET /next"]))
 
 
 @MANY
