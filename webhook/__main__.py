@@ -16,6 +16,7 @@ from webhook.authorizer import Authorizer
 from webhook.certificates import Certificates
 from webhook.config import PROGRAM, Settings
 from webhook.registration import Endpoint, configurations
+from webhook.runtimes import Runtimes
 from webhook.server import Metrics, WebhookServer
 
 _LOG = logging.getLogger("xtrinode-webhook")
@@ -42,10 +43,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> int:
         metrics = Metrics(certificate_ends)
         authorizer = Authorizer(client, clock=time.monotonic)
 
+        runtimes = Runtimes(client)
+        following = asyncio.create_task(runtimes.run())
+
         def not_ready() -> str | None:
+            if not runtimes.synced:
+                return "the runtimes are not listed yet"
             return None if registered else "not registered with the API server yet"
 
-        server = WebhookServer(settings.address, certificates.context, authorizer, metrics)
+        server = WebhookServer(settings.address, certificates.context, authorizer, metrics, runtimes.all)
         management = Management(settings.management_address, not_ready=not_ready, page=metrics.page)
         async with server, management:
             _LOG.info("serving on %s, management on port %d", settings.address, management.port)
@@ -62,6 +68,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> int:
                     await asyncio.wait_for(stop.wait(), pause)
                 except TimeoutError:
                     continue
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
     return 0
 
 

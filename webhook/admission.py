@@ -9,21 +9,33 @@ pass whatever their spec holds; what was admitted once may be kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import jsonpatch
+
 from crds.v1.defaulting import default_catalog, default_xtrinode
+from crds.v1.meta import (
+    ALLOW_BREAKING_UPDATE,
+    CATALOG_KIND,
+    XTRINODE_KIND,
+    FieldError,
+    InvalidObject,
+    Model,
+    errors_in,
+    parse,
+)
+from crds.v1.route_rules import contested
 from crds.v1.validation import (
     breaking_changes,
     catalog_warnings,
+    unforgiven,
     validate_catalog,
     validate_xtrinode,
     warnings_for,
 )
-
-from crds.v1.meta import ALLOW_BREAKING_UPDATE, CATALOG_KIND, XTRINODE_KIND, FieldError, InvalidObject, Model, parse
 from crds.v1.xtrinode import XTrinode
 from crds.v1.xtrinodecatalog import XTrinodeCatalog
 from webhook.privileges import Access, breakglass, required_access
@@ -32,6 +44,21 @@ from webhook.review import Decision, Request
 M = TypeVar("M", bound=Model)
 
 ALLOWED = Decision()
+# Fields that carry no permission and name no Secret.
+_HARMLESS = frozenset(
+    {
+        "suspended",
+        "minWorkers",
+        "maxWorkers",
+        "autoSuspendAfter",
+        "resumePolicy",
+        "drainTimeout",
+        "drainPolicy",
+        "wakeMinWorkers",
+        "wakeTTL",
+        "labels",
+    }
+)
 _DEFAULTING = {XTRINODE_KIND: default_xtrinode, CATALOG_KIND: default_catalog}
 
 
@@ -56,21 +83,16 @@ def mutate(request: Request) -> Decision:
     return Decision(patch=tuple(operations))
 
 
-def judge(request: Request) -> Judgement:
-    """Errors, warnings and needed permissions of a create or update."""
+def judge(request: Request, others: Iterable[XTrinode] = ()) -> Judgement:
+    """Errors, warnings and needed permissions of a create or update; `others` are the runtimes that there are."""
     if request.operation not in ("CREATE", "UPDATE") or request.object is None or request.subresource:
         return Judgement()
     if _leaving(request.object) or not _spec_changed(request):
         return Judgement()
-    new = _with_namespace(request.object, request.namespace)
-    old = _with_namespace(request.old_object, request.namespace) if request.old_object is not None else None
-    try:
-        if request.kind == XTRINODE_KIND:
-            return _judge_runtime(parse(XTrinode, new), _parse_old(XTrinode, old))
-        if request.kind == CATALOG_KIND:
-            return _judge_catalog(parse(XTrinodeCatalog, new), _parse_old(XTrinodeCatalog, old))
-    except InvalidObject as error:
-        return Judgement(errors=error.errors)
+    if request.kind == XTRINODE_KIND:
+        return _judge_runtime(request, others)
+    if request.kind == CATALOG_KIND:
+        return _judge_catalog(request)
     return Judgement()
 
 
@@ -81,27 +103,51 @@ def decide(judgement: Judgement, refusals: tuple[FieldError, ...]) -> Decision:
     return Decision(refusals, judgement.warnings, forbidden=True)
 
 
-def _judge_runtime(new: XTrinode, old: XTrinode | None) -> Judgement:
-    errors = tuple(validate_xtrinode(new, old))
+def _judge_runtime(request: Request, others: Iterable[XTrinode]) -> Judgement:
+    new, old, errors = _read(XTrinode, request)
+    if new is None:
+        return Judgement(errors)
     accesses = list(required_access(new, old))
     if old is not None and breaking_changes(new, old):
         accesses.append(breakglass(new, f"metadata.annotations[{ALLOW_BREAKING_UPDATE}]"))
-    return Judgement(errors, tuple(warnings_for(new, old)), tuple(accesses))
+    found = (*validate_xtrinode(new, old), *contested(new, old, others))
+    return Judgement(found, tuple(warnings_for(new, old)), tuple(accesses))
 
 
-def _judge_catalog(new: XTrinodeCatalog, old: XTrinodeCatalog | None) -> Judgement:
-    errors = tuple(validate_catalog(new, old))
-    return Judgement(errors, tuple(catalog_warnings(new, old)), required_access(new, old))
+def _judge_catalog(request: Request) -> Judgement:
+    new, old, errors = _read(XTrinodeCatalog, request)
+    if new is None:
+        return Judgement(errors)
+    found = tuple(validate_catalog(new, old))
+    return Judgement(found, tuple(catalog_warnings(new, old)), required_access(new, old))
 
 
-def _parse_old(cls: type[M], old: Mapping[str, Any] | None) -> M | None:
-    """The object as it was; one that today's types cannot read is compared with nothing, so all of it is judged."""
-    if old is None:
-        return None
+def _read(cls: type[M], request: Request) -> tuple[M | None, M | None, tuple[FieldError, ...]]:
+    """The object now and before, or what keeps the new one from being read.
+
+    An object that was stored under older rules and that today's types cannot read may still be put to sleep, scaled or
+    labelled. Anything else has to mend it first: what cannot be read cannot be checked for permissions.
+    """
+    sent, stored = _with_namespace(request.object or {}, request.namespace), request.old_object
+    before = _with_namespace(stored, request.namespace) if stored is not None else None
+    old = None
+    if before is not None:
+        with contextlib.suppress(InvalidObject):
+            old = parse(cls, before)
     try:
-        return parse(cls, old)
-    except InvalidObject:
-        return None
+        return parse(cls, sent), old, ()
+    except InvalidObject as error:
+        if before is None or not _changed_fields(sent, before) <= _HARMLESS:
+            return None, old, error.errors
+        return None, old, tuple(unforgiven(error.errors, errors_in(cls, before)))
+
+
+def _changed_fields(new: Mapping[str, Any], old: Mapping[str, Any]) -> set[str]:
+    """Top-level fields of the spec that differ."""
+    after, before = new.get("spec"), old.get("spec")
+    if not isinstance(after, dict) or not isinstance(before, dict):
+        return {"spec"}
+    return {key for key in {*after, *before} if after.get(key) != before.get(key)}
 
 
 def _leaving(obj: Mapping[str, Any]) -> bool:

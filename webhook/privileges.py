@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from crds.v1.references import Reference, references
-
 from crds.v1.meta import GROUP, FieldError
+from crds.v1.references import Reference, references
 from crds.v1.xtrinode import XTrinode, XTrinodeSpec
 from crds.v1.xtrinodecatalog import XTrinodeCatalog
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from crds.process.management import port_taken
 from crds.process.settings import split_address
+from crds.v1.xtrinode import XTrinode
 from webhook.admission import decide, judge, mutate
 from webhook.authorizer import Authorizer
 from webhook.registration import MUTATE_PATH, VALIDATE_PATH
@@ -63,11 +64,19 @@ class Metrics:
 class WebhookServer:
     """Serves while it is entered (`async with`)."""
 
-    def __init__(self, address: str, context: ssl.SSLContext, authorizer: Authorizer, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        address: str,
+        context: ssl.SSLContext,
+        authorizer: Authorizer,
+        metrics: Metrics,
+        runtimes: Callable[[], Iterable[XTrinode]],
+    ) -> None:
         self._address = address
         self._context = context
         self._authorizer = authorizer
         self._metrics = metrics
+        self._runtimes = runtimes
         app = web.Application(client_max_size=_MAX_BODY)
         app.router.add_post(MUTATE_PATH, self._handler("mutate", self._mutate))
         app.router.add_post(VALIDATE_PATH, self._handler("validate", self._validate))
@@ -119,7 +128,7 @@ class WebhookServer:
         return mutate(request)
 
     async def _validate(self, request: Request) -> Decision:
-        judgement = judge(request)
+        judgement = judge(request, self._runtimes())
         if judgement.errors or not judgement.accesses:
             return decide(judgement, ())
         return decide(judgement, await self._authorizer.refusals(request.user, judgement.accesses))

@@ -8,7 +8,8 @@ from typing import Any
 import jsonpatch
 import pytest
 
-from crds.v1.meta import ALLOW_BREAKING_UPDATE, BREAKING_UPDATE_REASON
+from crds.v1.meta import ALLOW_BREAKING_UPDATE, BREAKING_UPDATE_REASON, parse
+from crds.v1.xtrinode import XTrinode
 from webhook.admission import decide, judge, mutate
 from webhook.review import Request, User
 
@@ -173,3 +174,21 @@ def test_refused_permission_is_forbidden_and_says_how_to_get_it() -> None:
     assert decision.forbidden
     assert "xtrinodes/valuesoverlay" in str(decision.errors[0])
     assert "alice" in str(decision.errors[0])
+
+
+def test_object_that_todays_types_cannot_read_may_sleep_and_nothing_more() -> None:
+    old = changed(RUNTIME, typo=1)
+    assert judge(request(changed(old, suspended=True), old)).errors == ()
+    assert judge(request(changed(old, valuesOverlay={"commonLabels": {"a": "b"}}), old)).errors
+    assert judge(request(changed(old, suspended="yes"), old)).errors
+
+
+def test_selector_that_another_runtime_has_is_refused() -> None:
+    other = parse(
+        XTrinode,
+        {**changed(RUNTIME, routing={"hostname": "bi.example.com"}), "metadata": {"name": "b", "namespace": "x"}},
+    )
+    wanting = changed(RUNTIME, routing={"hostname": "BI.example.com"})
+    (error,) = judge(request(wanting), [other]).errors
+    assert error.path == "spec.routing.hostname"
+    assert judge(request(wanting), []).errors == ()
