@@ -20,6 +20,7 @@ from sandbox.kubelet import pod_status, processes, restarts
 from sandbox.kubelet.checks import Checker, Subject
 from sandbox.kubelet.directories import PodDirectory
 from sandbox.kubelet.environment import ConfigMissing, ConfigWrong, Lookup, environment
+from sandbox.kubelet.forked import ForkedProcess, Nursery, NurseryGone
 from sandbox.kubelet.images import ImageRefused, Runner, runner_for
 from sandbox.kubelet.launches import Place, Trino, launch, runner_of, trino_flags
 from sandbox.kubelet.logs import ContainerLog
@@ -51,6 +52,8 @@ class PodContext(Protocol):
     def settings(self) -> Settings: ...
     @property
     def guard(self) -> Guard: ...
+    @property
+    def nursery(self) -> Nursery: ...
     @property
     def checker(self) -> Checker: ...
     @property
@@ -114,6 +117,10 @@ class Placeholder:
             self._over.set()
 
 
+#: What a container's process can be; all three are used alike.
+Process = LocalProcess | ForkedProcess | Placeholder
+
+
 class ContainerRunner:
     def __init__(self, context: PodContext, container: Mapping[str, Any], is_init: bool, record: ContainerRecord):
         settings = context.settings
@@ -129,7 +136,7 @@ class ContainerRunner:
         self._stop = asyncio.Event()
         self._order: StopOrder | None = None
         self._ending: StopOrder | None = None  # of the current run, when only that is to end
-        self._process: LocalProcess | Placeholder | None = None
+        self._process: Process | None = None
         self._subject: Subject | None = None
         self._probes: dict[ProbeKind, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -268,7 +275,7 @@ class ContainerRunner:
             else:
                 await self._unless_stopped(changed)
 
-    async def _start(self, runner: Runner, values: Mapping[str, str], log: ContainerLog) -> LocalProcess | Placeholder:
+    async def _start(self, runner: Runner, values: Mapping[str, str], log: ContainerLog) -> Process:
         context = self._context
         context.directory.build_root(self.container, values)
         place = context.place(self.name)
@@ -294,9 +301,15 @@ class ContainerRunner:
             log.note(f"sandbox: {text}")
             self._event("Normal", "Placeholder", text)
             return Placeholder(ends)
+        if what.module is not None:
+            with contextlib.suppress(NurseryGone):
+                arguments = what.argv[what.argv.index("-m") + 2 :]
+                forked = await context.nursery.start(what.module, arguments, what.environment, place.work, log.feed)
+                if forked is not None:
+                    return forked
         return await processes.start(what.argv, what.environment, place.work, log.feed, context.guard)
 
-    async def _after_start(self, process: LocalProcess | Placeholder) -> bool:
+    async def _after_start(self, process: Process) -> bool:
         """The postStart hook; when it fails the container is killed."""
         hook = (self.container.get("lifecycle") or {}).get("postStart")
         if not hook or self._subject is None:
@@ -366,7 +379,7 @@ class ContainerRunner:
 
     # The end.
 
-    def _kill(self, process: LocalProcess | Placeholder, why: str, grace: int | None) -> None:
+    def _kill(self, process: Process, why: str, grace: int | None) -> None:
         """Stop this run only; the restart policy decides what follows."""
         self._event("Normal", "Killing", f"Container {self.name} {why}, will be restarted")
         if self._ending is not None or self._order is not None:
@@ -376,7 +389,7 @@ class ContainerRunner:
         self._ending = StopOrder(at)
         self._spawn(self._terminate(process, self._ending))
 
-    async def _terminate(self, process: LocalProcess | Placeholder, order: StopOrder) -> None:
+    async def _terminate(self, process: Process, order: StopOrder) -> None:
         """preStop, SIGTERM, and SIGKILL when the order's time is up."""
         loop = asyncio.get_running_loop()
         hook = (self.container.get("lifecycle") or {}).get("preStop")
@@ -394,7 +407,7 @@ class ContainerRunner:
         if process.running:
             process.signal(signal.SIGKILL)
 
-    async def _pre_stop(self, hook: Mapping[str, Any], process: LocalProcess | Placeholder, order: StopOrder) -> None:
+    async def _pre_stop(self, hook: Mapping[str, Any], process: Process, order: StopOrder) -> None:
         assert self._subject is not None
         seconds = max(0.1, order.at - asyncio.get_running_loop().time())
         check = asyncio.create_task(self._context.checker.check(hook, self._subject, seconds))

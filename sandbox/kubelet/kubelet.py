@@ -33,6 +33,8 @@ from sandbox.kubelet.checks import Checker
 from sandbox.kubelet.config_source import ConfigSource
 from sandbox.kubelet.containers import StopOrder
 from sandbox.kubelet.directories import forget_strangers
+from sandbox.kubelet.forked import Nursery
+from sandbox.kubelet.launches import STAND_IN_MODULES
 from sandbox.kubelet.log_endpoint import LogEndpoint
 from sandbox.kubelet.node import NodeRegistration, node_object, node_status
 from sandbox.kubelet.objects import Key, Object, deleting, key, spec, status, uid
@@ -83,6 +85,7 @@ class Kubelet:
         self._lock = await _lock(settings.data_dir / "lock")
         self._guard = Guard([self._lock])
         self._guard.start()
+        self._nursery = Nursery(self._guard, STAND_IN_MODULES)
         self._checker = Checker(self._guard)
         self._events = EventRecorder(self.client, "xtrinode-sandbox-kubelet", instance=settings.node_name)
         index = {"namespace": by_namespace}
@@ -108,6 +111,7 @@ class Kubelet:
             client=self.client,
             settings=settings,
             guard=self._guard,
+            nursery=self._nursery,
             checker=self._checker,
             configs=self._configs,
             addresses=AddressPool(settings.pod_network),
@@ -156,6 +160,8 @@ class Kubelet:
             await self._logs.stop()
         if hasattr(self, "_checker"):
             await self._checker.close()
+        if hasattr(self, "_nursery"):
+            self._nursery.stop()
         if hasattr(self, "_guard"):
             self._guard.stop()
         if self._lock is not None:

@@ -18,6 +18,9 @@ from typing import Any
 from sandbox.kubelet.environment import command_line
 from sandbox.kubelet.images import Runner
 
+# The stand-in's entry point, and what it imports later than that.
+STAND_IN = "sandbox.trino.__main__"
+STAND_IN_MODULES = (STAND_IN, "sandbox.trino.server", "sandbox.trino.engine", "duckdb", "sqlglot")
 FLAGS_ANNOTATION = "sandbox.xtrinode.io/trino-flags"
 HEALTH_CHECK = "/usr/lib/trino/bin/health-check"
 # What the image's own entry point is called; any other command replaces Trino with a process of the user's.
@@ -39,8 +42,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Launch:
+    """`module` is set for Python programs of ours, which a nursery can start: then argv is its command line."""
+
     argv: Sequence[str]
     environment: Mapping[str, str]
+    module: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,11 +89,12 @@ def launch(
     if runner is Runner.TRINO and trino is not None:
         if trino.home is not None:
             return Launch([str(trino.home / "bin" / "launcher"), "run", "--etc-dir", str(trino.etc)], environment)
-        argv = [
-            *[sys.executable, "-m", "sandbox.trino", "--etc-dir", str(trino.etc), "--address", place.pod_ip],
-            *["--namespace", trino.namespace, "--cache-dir", str(trino.cache), *trino.flags],
+        flags = [
+            *["--etc-dir", str(trino.etc), "--address", place.pod_ip, "--namespace", trino.namespace],
+            *["--cache-dir", str(trino.cache), *trino.flags],
         ]
-        return Launch(argv, {**environment, "PYTHONPATH": str(Path(__file__).resolve().parents[2])})
+        found = {**environment, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+        return Launch([sys.executable, "-m", "sandbox.trino", *flags], found, STAND_IN)
     command, arguments = command_line(container, values)
     return Launch([*command, *arguments], environment)
 

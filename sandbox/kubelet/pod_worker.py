@@ -28,6 +28,7 @@ from sandbox.kubelet.config_source import ConfigSource
 from sandbox.kubelet.containers import CONFIG_PATIENCE, ContainerRunner, StopOrder
 from sandbox.kubelet.directories import PodDirectory
 from sandbox.kubelet.environment import ConfigMissing, ConfigWrong, Lookup
+from sandbox.kubelet.forked import Nursery
 from sandbox.kubelet.launches import Place
 from sandbox.kubelet.objects import Key, Object, deleting, key, meta, parse_time, spec, status, uid, version
 from sandbox.kubelet.pod_status import Refusal, Terminated, Waiting
@@ -49,6 +50,7 @@ class Node:
     client: KubeClient
     settings: Settings
     guard: Guard
+    nursery: Nursery
     checker: Checker
     configs: ConfigSource
     addresses: AddressPool
@@ -64,6 +66,7 @@ class PodWorker:
         self.uid = uid(pod)
         self.settings = node.settings
         self.guard = node.guard
+        self.nursery = node.nursery
         self.checker = node.checker
         self.directory = PodDirectory(node.settings.data_dir, self.uid)
         self.removed = False  # the API object is gone, or is no longer ours to write

@@ -23,6 +23,7 @@ from sandbox.kube.server import KubeServer
 from sandbox.kubelet import guard
 from sandbox.kubelet.settings import Settings
 from tests.cluster.kubelet.conftest import NAMESPACE, Cluster, alive, is_ready, rolled_out
+from tests.cluster.kubelet.test_trino_pods import CATALOG, config, deployment
 
 Object = dict[str, Any]
 MakePod = Callable[..., Object]
@@ -115,6 +116,31 @@ async def test_after_sigkill_nothing_runs_on_and_the_next_kubelet_restarts_in_pl
     assert after["status"]["podIP"] == before["status"]["podIP"]
     assert after["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 137
     assert all(map(alive, await family(cluster, "a")))
+
+
+async def test_trino_pods_end_with_a_killed_kubelet_and_come_back(cluster: Cluster, daemon: Daemon) -> None:
+    process = await daemon.start()
+    await cluster.create(CATALOG, config("coordinator"), deployment("coordinator"))
+    await cluster.until(DEPLOYMENTS, "trino-a-coordinator", rolled_out)
+    (pod,) = await cluster.all_until(PODS, lambda items: len(items) == 1)
+    address = pod["status"]["podIP"]
+    process.kill()
+    await process.wait()
+    for _ in range(500):
+        try:
+            _, writer = await asyncio.open_connection(address, 8080)
+        except ConnectionRefusedError:
+            break
+        writer.close()
+        await asyncio.sleep(0.02)
+    else:
+        raise AssertionError("the stand-in outlived the kubelet")
+    await daemon.start()
+    await cluster.until(
+        PODS,
+        pod["metadata"]["name"],
+        lambda item: item["status"]["containerStatuses"][0]["restartCount"] == 1 and is_ready(item),
+    )
 
 
 async def test_sigkill_during_a_rollout_makes_no_duplicates(cluster: Cluster, daemon: Daemon, pod: MakePod) -> None:
