@@ -14,6 +14,7 @@ import signal
 import sys
 from pathlib import Path
 
+from sandbox.kube.authn import BadTokenFile, read_token_file
 from sandbox.kube.persistence import BadDataDir, DataDirBusy
 from sandbox.kube.server import KubeServer, PortTaken
 from sandbox.kube.tls import BadCredentials
@@ -40,6 +41,12 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
         default=env.get("XTRINODE_KUBECONFIG"),
         help="write the administrator's kubeconfig to this file",
     )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        default=env.get("XTRINODE_TOKEN_FILE"),
+        help='further users: lines of token,user,uid,"group1,group2"',
+    )
     parser.add_argument("--log-level", default=env.get("XTRINODE_LOG_LEVEL", "info"), help="debug, info, warning")
     return parser.parse_args(argv)
 
@@ -49,7 +56,8 @@ async def _serve(options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stopping.set)
-    async with KubeServer(options.data_dir, options.port, kubeconfig=options.kubeconfig) as server:
+    tokens = read_token_file(options.token_file) if options.token_file else None
+    async with KubeServer(options.data_dir, options.port, kubeconfig=options.kubeconfig, tokens=tokens) as server:
         kept = f"data in {server.data_dir}" if options.data_dir else "in memory"
         sys.stderr.write(
             f"xtrinode sandbox API server (not Kubernetes) on {server.url}, {kept}; "
@@ -68,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     try:
         asyncio.run(_serve(options))
-    except (DataDirBusy, BadDataDir, BadCredentials, PortTaken, OSError) as error:
+    except (DataDirBusy, BadDataDir, BadCredentials, BadTokenFile, PortTaken, OSError) as error:
         sys.stderr.write(f"sandbox.kube: {error}\n")
         return 1
     return 0

@@ -1,16 +1,15 @@
 """CEL: the rules of CRD schemas (`x-kubernetes-validations`) and the expressions of webhook matchConditions.
 
-`Rules(openapi)` is compiled once per CRD version and judges objects after the schema has passed them;
-`check_rules` refuses, when the CRD is created, what could not be evaluated later: broken syntax, unknown
-variables and functions, `oldSelf` where no old value can be found. Supported is core CEL plus the string
-functions of Kubernetes; its other libraries (quantity, url, ip, cidr, format, optional fields `.?`) are
-refused with a cause that says so, never ignored. Cost is not estimated and not limited. Pure.
+`Rules(openapi)` is compiled once per CRD version and judges objects after the schema has passed them. Supported is
+core CEL plus the string functions of Kubernetes; an expression that needs more (quantity, url, ip, cidr, format,
+optional fields `.?`) is a BadExpression, so it is refused when it is written, never ignored when it should
+hold. Cost is not estimated and not limited. Pure.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -82,17 +81,15 @@ _CORE: Final = frozenset(
 _STRINGS: Final = frozenset(
     ["charAt", "indexOf", "lastIndexOf", "lowerAscii", "upperAscii", "replace", "split", "substring", "trim", "join"]
 )
-_OPTIONAL: Final = frozenset({"hasValue", "value", "orValue"})
+OPTIONAL: Final = frozenset({"hasValue", "value", "orValue"})
 
 _SIZE: Final = "xtrinode_size"
+_LITERAL: Final = r"""[rRbB]{0,2}(?:\"\"\".*?\"\"\"|'''.*?'''|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|//[^\n]*"""
 # String literals are matched first, so that a `size(` inside one is left alone.
-_SIZE_CALL: Final = re.compile(
-    r"""(?s)(?P<text>[rRbB]{0,2}(?:\"\"\".*?\"\"\"|'''.*?'''|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|//[^\n]*)"""
-    r"|\bsize(?=\s*\()"
-)
+_SIZE_CALL: Final = re.compile(rf"(?s)(?P<text>{_LITERAL})|\bsize(?=\s*\()")
+LITERALS: Final = re.compile(rf"(?s){_LITERAL}")
 _MACRO: Final = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
 
-_REASONS: Final = ("FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate")
 _LONGEST_MESSAGE: Final = 5 * 1024
 
 
@@ -178,7 +175,7 @@ class _Node:
 
 
 class Rules:
-    """The compiled rules of one schema; raises BadExpression for what `check_rules` refuses."""
+    """The compiled rules of one schema, which must have passed their check; raises BadExpression otherwise."""
 
     def __init__(self, openapi: dict[str, Any]) -> None:
         self._root = _compile(openapi, root=True)
@@ -190,11 +187,6 @@ class Rules:
         if self.any:
             _judge(obj, self._root, "", ABSENT if old is None else old, found)
         return found
-
-
-def check_rules(openapi: dict[str, Any], path: str = "spec.validation.openAPIV3Schema") -> list[Cause]:
-    """What is wrong with the rules of a schema that is already known to be structural."""
-    return list(_check(openapi, path, correlatable=True))
 
 
 def _judge(value: Any, node: _Node, path: str, old: Any, found: list[Cause]) -> None:
@@ -280,7 +272,7 @@ def _compile(schema: dict[str, Any], *, root: bool = False) -> _Node:
 def _rule(raw: Mapping[str, Any]) -> _Rule:
     optional = raw.get("optionalOldSelf") is True
     names = frozenset({"self", "oldSelf"})
-    functions = _OPTIONAL if optional else frozenset[str]()
+    functions = OPTIONAL if optional else frozenset[str]()
     expression = Expression(raw["rule"], names, functions)
     said = raw.get("messageExpression")
     message = Expression(said, names, functions) if said else None
@@ -293,78 +285,6 @@ def _rule(raw: Mapping[str, Any]) -> _Rule:
         uses_old="oldSelf" in expression.variables,
         optional_old=optional,
     )
-
-
-def _check(schema: dict[str, Any], path: str, *, correlatable: bool) -> Iterator[Cause]:
-    raw_rules = schema.get(KEYWORD)
-    if raw_rules is not None and not isinstance(raw_rules, list):
-        yield wording.invalid(f"{path}.{KEYWORD}", raw_rules, "must be a list")
-        raw_rules = None
-    for index, raw in enumerate(raw_rules or []):
-        yield from _check_rule(raw, schema, f"{path}.{KEYWORD}[{index}]", correlatable)
-    for name, child in (schema.get("properties") or {}).items():
-        yield from _check(child, f"{path}.properties[{name}]", correlatable=correlatable)
-    if isinstance(schema.get("additionalProperties"), dict):
-        below = f"{path}.additionalProperties"
-        yield from _check(schema["additionalProperties"], below, correlatable=correlatable)
-    if isinstance(schema.get("items"), dict):
-        # Only the items of a list map can be told apart from one version to the next.
-        matched = correlatable and schema.get("x-kubernetes-list-type") == "map"
-        yield from _check(schema["items"], f"{path}.items", correlatable=matched)
-
-
-def _check_rule(raw: Any, schema: dict[str, Any], path: str, correlatable: bool) -> Iterator[Cause]:
-    if not isinstance(raw, dict):
-        yield wording.invalid(path, raw, "must be an object")
-        return
-    texts = ("rule", "message", "messageExpression", "fieldPath", "reason")
-    wrong = [key for key in texts if not isinstance(raw.get(key, ""), str)]
-    if wrong:
-        yield from (wording.invalid(f"{path}.{key}", raw[key], "must be a string") for key in wrong)
-        return
-    if not raw.get("rule", "").strip():
-        yield wording.required(f"{path}.rule", "rule is not specified")
-        return
-    if raw.get("reason") and raw["reason"] not in _REASONS:
-        yield wording.not_supported(f"{path}.reason", raw["reason"], _REASONS)
-    message = raw.get("message")
-    if message is not None and not message.strip():
-        yield wording.invalid(f"{path}.message", message, "message must be non-empty if specified")
-    elif message and "\n" in message.strip():
-        yield wording.invalid(f"{path}.message", message, "message must not contain line breaks")
-    if raw.get("fieldPath") and not _leads_somewhere(raw["fieldPath"], schema):
-        text = "fieldPath must be a valid path: no such field in the schema"
-        yield wording.invalid(f"{path}.fieldPath", raw["fieldPath"], text)
-    names = frozenset({"self", "oldSelf"})
-    functions = _OPTIONAL if raw.get("optionalOldSelf") is True else frozenset[str]()
-    for key in ("rule", "messageExpression"):
-        if not raw.get(key):
-            continue
-        try:
-            expression = Expression(raw[key], names, functions)
-        except BadExpression as error:
-            yield wording.invalid(f"{path}.{key}", raw[key], f"compilation failed: ERROR: <input>: {error}")
-            continue
-        if "oldSelf" in expression.variables and not correlatable:
-            text = "oldSelf cannot be used on the uncorrelatable portion of the schema"
-            yield wording.invalid(f"{path}.{key}", raw[key], text)
-
-
-_STEP: Final = re.compile(r"\.([A-Za-z_][\w-]*)|\['([^']+)'\]")
-
-
-def _leads_somewhere(field_path: str, schema: dict[str, Any]) -> bool:
-    position, here = 0, schema
-    while position < len(field_path):
-        step = _STEP.match(field_path, position)
-        if step is None:
-            return False
-        name, position = step[1] or step[2], step.end()
-        child = (here.get("properties") or {}).get(name, here.get("additionalProperties"))
-        if not isinstance(child, dict):
-            return False
-        here = child
-    return True
 
 
 def _syntax_error(error: ValueError) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.kube.causes import invalid
-from sandbox.kube.cel import Rules, check_rules
+from sandbox.kube.cel import Rules
+from sandbox.kube.cel_check import check_rules
 from sandbox.kube.errors import Cause
 from sandbox.kube.schema_check import check_structural
 from sandbox.kube.structural import StructuralSchema

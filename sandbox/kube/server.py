@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ from sandbox.kube.custom import CRDS, CustomResources
 from sandbox.kube.gc import GarbageCollector
 from sandbox.kube.namespaces import Namespaces
 from sandbox.kube.persistence import Persistence
+from sandbox.kube.rbac import User
 from sandbox.kube.resources import Registry
 from sandbox.kube.serving import Service
 from sandbox.kube.store import HISTORY, GroupResource, Store
@@ -57,6 +59,7 @@ class KubeServer:
         *,
         kubeconfig: Path | str | None = None,
         history: int = HISTORY,
+        tokens: Mapping[str, User] | None = None,
     ) -> None:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         if data_dir is None:
@@ -66,6 +69,7 @@ class KubeServer:
         self.port = port  # the kernel's choice replaces 0 once started
         self.kubeconfig_path = Path(kubeconfig) if kubeconfig else self.data_dir / "kubeconfig"
         self.store = Store(history=history)
+        self._tokens = tokens or {}  # further users, by token
         self.registry = Registry()
         self.admission = Admission(self.store)
         self.verbs = Verbs(self.store, _now, self.admission)
@@ -127,6 +131,7 @@ class KubeServer:
             admin_token=credentials.admin_token,
             service_account_key=credentials.service_account_key,
             store=self.store,
+            static=self._tokens,
         )
         self._service = Service(
             verbs=self.verbs,

@@ -10,7 +10,7 @@ import pytest
 
 from crds.client import ApiError, Invalid, KubeClient, NotFound
 from crds.client.resources import CRDS, Resource
-from tests.cluster.conformance.conftest import CRD, conditions_of, gone, until, widget
+from tests.cluster.conformance.conftest import CRD, INTEGER, conditions_of, gone, until, widget
 from tests.support.kube_http import KubeHttp
 
 Object = dict[str, Any]
@@ -270,6 +270,14 @@ class TestDefinitions:
             ({"type": "nonsense"}, "properties[spec].properties[a].type"),
             (
                 {"type": "string", "x-kubernetes-validations": [{"rule": "slef == 'a'"}]},
+                "properties[spec].properties[a].x-kubernetes-validations[0].rule",
+            ),
+            (
+                {
+                    "type": "object",
+                    "properties": {"b": INTEGER},
+                    "x-kubernetes-validations": [{"rule": "!has(self.c) || self.b > 1"}],
+                },
                 "properties[spec].properties[a].x-kubernetes-validations[0].rule",
             ),
             (

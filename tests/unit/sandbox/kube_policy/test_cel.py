@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.kube.cel import BadExpression, EvaluationError, Expression, Rules, check_rules
+from sandbox.kube.cel import BadExpression, EvaluationError, Expression, Rules
+from sandbox.kube.cel_check import check_rules
 from sandbox.kube.cel_values import escape
 from sandbox.kube.custom_schema import CustomSchema, check_schema
 
@@ -48,7 +49,7 @@ def test_the_author_chooses_message_path_and_reason():
 def test_a_message_expression_is_evaluated_and_falls_back_to_the_message():
     rule = {"rule": "self.n < 3", "message": "too many", "messageExpression": "'n is ' + string(self.n)"}
     assert judge(schema(rule, n=INTEGER), {"n": 5}) == ["spec: Invalid value: n is 5"]
-    broken = {**rule, "messageExpression": "'n is ' + self.missing"}
+    broken = {**rule, "messageExpression": "'n is ' + self.n"}
     assert judge(schema(broken, n=INTEGER), {"n": 5}) == ["spec: Invalid value: too many"]
 
 
@@ -127,7 +128,7 @@ class TestValues:
 
     def test_the_root_shows_name_but_no_labels(self):
         openapi = schema()
-        openapi["x-kubernetes-validations"] = [{"rule": "size(self.metadata.name) < 4 && !has(self.metadata.labels)"}]
+        openapi["x-kubernetes-validations"] = [{"rule": "size(self.metadata.name) < 4 && !('labels' in self.metadata)"}]
         rules = Rules(openapi)
         assert rules.validate({"metadata": {"name": "abc", "labels": {"a": "b"}}}) == []
         assert len(rules.validate({"metadata": {"name": "abcd"}})) == 1
@@ -147,6 +148,9 @@ class TestValues:
         ("true || isURL(self.a)", "undeclared reference to 'isURL'"),
         ("slef.a == 1", "undeclared reference to 'slef'"),
         ("self.?a.orValue(1) == 1", "unsupported syntax"),
+        ("self.aa == 1", "undefined field 'aa'"),
+        ("!has(self.aa) || self.a > 1", "undefined field 'aa'"),
+        ("'x'.startsWith('self.zz') && self.zz == 1", "undefined field 'zz'"),
         ("", "rule is not specified"),
     ],
 )
@@ -154,6 +158,35 @@ def test_rules_that_could_not_run_are_refused_with_the_crd(rule, expected):
     (cause,) = check_rules(schema({"rule": rule}, a=INTEGER))
     assert cause.field == "spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule"
     assert expected in cause.message
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "'self.zz' != 'x' && self.a.size() > 0",
+        "self.m.anything == 'x' || 'k' in self.m",
+        "self.l.all(self_, self_ != self.a) && self.l.size() > 0",
+        "self.l.all(x, x.startsWith(self.a))",
+        "has(self.a) && self.a__dash__b == 'x'",
+        "self == oldSelf || self.a == oldSelf.a",
+    ],
+)
+def test_fields_that_are_declared_are_known(rule):
+    declared = {
+        "a": STRING,
+        "a-b": STRING,
+        "m": {"type": "object", "additionalProperties": STRING},
+        "l": {"type": "array", "items": STRING},
+    }
+    assert check_rules(schema(rule, **declared)) == []
+
+
+def test_the_root_declares_its_metadata():
+    openapi = schema(a=INTEGER)
+    openapi["x-kubernetes-validations"] = [{"rule": "self.metadata.name != self.kind && self.spec.a > 1"}]
+    assert check_rules(openapi) == []
+    openapi["x-kubernetes-validations"] = [{"rule": "self.metadata.labels.size() > 1"}]
+    assert "undefined field 'labels'" in check_rules(openapi)[0].message
 
 
 @pytest.mark.parametrize(
