@@ -155,6 +155,7 @@ class BuiltinStrategy:
 
     def prepare(self, obj: Object, old: Object | None) -> None:
         if self._prepare is not None:
+            self.decodes(obj)  # rules may trust the types
             self._prepare(obj, old)
 
     def decodes(self, obj: Object) -> list[Cause]:

@@ -122,11 +122,20 @@ DownwardAPIProjection items:[DownwardAPIVolumeFile]
 ServiceAccountTokenProjection audience:str expirationSeconds:int64=3600 path:str!
 CSIVolumeSource driver:str! fsType:str nodePublishSecretRef:LocalObjectReference readOnly:bool
  volumeAttributes:{str}
-PodStatus conditions:[PodCondition]@type containerStatuses:[any] ephemeralContainerStatuses:[any]
- hostIP:str hostIPs:[HostIP] initContainerStatuses:[any] message:str nominatedNodeName:str
+PodStatus conditions:[PodCondition]@type containerStatuses:[ContainerStatus]
+ ephemeralContainerStatuses:[ContainerStatus] hostIP:str hostIPs:[HostIP] initContainerStatuses:[ContainerStatus]
+ message:str nominatedNodeName:str
  observedGeneration:int64 phase:str podIP:str podIPs:[HostIP]@ip qosClass:str reason:str resize:str
  resourceClaimStatuses:[any] startTime:time
 HostIP ip:str!
+ContainerStatus allocatedResources:{quantity} allocatedResourcesStatus:[any] containerID:str image:str imageID:str
+ lastState:ContainerState name:str ready:bool resources:any restartCount:int32 started:bool state:ContainerState
+ stopSignal:str user:any volumeMounts:[any]
+ContainerState running:ContainerStateRunning terminated:ContainerStateTerminated waiting:ContainerStateWaiting
+ContainerStateRunning startedAt:time
+ContainerStateTerminated containerID:str exitCode:int32 finishedAt:time message:str reason:str signal:int32
+ startedAt:time
+ContainerStateWaiting message:str reason:str
 PodCondition type:str! status:str! lastProbeTime:time lastTransitionTime:time reason:str message:str
  observedGeneration:int64
 """
