@@ -11,6 +11,15 @@ from typing import Final
 
 import orjson
 
+from crds.trino import (
+    GENERIC_INTERNAL_ERROR,
+    NOT_FOUND,
+    SERVER_SHUTTING_DOWN,
+    SERVER_STARTING_UP,
+    ErrorCode,
+    QueryState,
+    query_error,
+)
 from gateway.routing.model import RefusalKind
 
 REASONS: Final[dict[int, bytes]] = {
@@ -43,36 +52,20 @@ STATUS: Final[dict[RefusalKind, int]] = {
 }
 
 
-class TrinoError:
-    """A code of Trino's own error vocabulary, so that clients map it as they map Trino's."""
-
-    __slots__ = ("code", "name", "type")
-
-    def __init__(self, code: int, name: str, error_type: str) -> None:
-        self.code = code
-        self.name = name
-        self.type = error_type
-
-
-NOT_FOUND: Final = TrinoError(5, "NOT_FOUND", "USER_ERROR")
-INTERNAL: Final = TrinoError(65536, "GENERIC_INTERNAL_ERROR", "INTERNAL_ERROR")
-SHUTTING_DOWN: Final = TrinoError(65545, "SERVER_SHUTTING_DOWN", "INTERNAL_ERROR")
-STARTING_UP: Final = TrinoError(65548, "SERVER_STARTING_UP", "INTERNAL_ERROR")
-
-_ERRORS: Final[dict[RefusalKind, TrinoError]] = {
+_ERRORS: Final[dict[RefusalKind, ErrorCode]] = {
     RefusalKind.UNKNOWN_SELECTOR: NOT_FOUND,
     RefusalKind.NO_ROUTE: NOT_FOUND,
-    RefusalKind.PAUSED: STARTING_UP,
-    RefusalKind.RESUMING: STARTING_UP,
-    RefusalKind.DRAINING: SHUTTING_DOWN,
-    RefusalKind.UNAVAILABLE: STARTING_UP,
-    RefusalKind.COORDINATOR_GONE: SHUTTING_DOWN,
+    RefusalKind.PAUSED: SERVER_STARTING_UP,
+    RefusalKind.RESUMING: SERVER_STARTING_UP,
+    RefusalKind.DRAINING: SERVER_SHUTTING_DOWN,
+    RefusalKind.UNAVAILABLE: SERVER_STARTING_UP,
+    RefusalKind.COORDINATOR_GONE: SERVER_SHUTTING_DOWN,
 }
 
 
-def error_of(kind: RefusalKind) -> TrinoError:
+def error_of(kind: RefusalKind) -> ErrorCode:
     """How a refusal reads in Trino's vocabulary."""
-    return _ERRORS.get(kind, INTERNAL)
+    return _ERRORS.get(kind, GENERIC_INTERNAL_ERROR)
 
 
 def response(status: int, body: bytes, close: bool, head_only: bool = False, extra: bytes = b"") -> bytes:
@@ -104,14 +97,14 @@ def plain_error(
     return response(status, body, close, head_only, extra)
 
 
-def statement_error(query_id: str, base: str, message: str, error: TrinoError, close: bool) -> bytes:
+def statement_error(query_id: str, base: str, message: str, error: ErrorCode, close: bool) -> bytes:
     """A failed result page. `base` is the address that the client used, without a trailing slash."""
     body = orjson.dumps(
         {
             "id": query_id,
             "infoUri": f"{base}/ui/query.html?{query_id}",
             "stats": {
-                "state": "FAILED",
+                "state": QueryState.FAILED.value,
                 "queued": False,
                 "scheduled": False,
                 "nodes": 0,
@@ -129,18 +122,7 @@ def statement_error(query_id: str, base: str, message: str, error: TrinoError, c
                 "peakMemoryBytes": 0,
                 "spilledBytes": 0,
             },
-            "error": {
-                "message": message,
-                "errorCode": error.code,
-                "errorName": error.name,
-                "errorType": error.type,
-                "failureInfo": {
-                    "type": "io.xtrinode.gateway.Refusal",
-                    "message": message,
-                    "suppressed": [],
-                    "stack": [],
-                },
-            },
+            "error": query_error(error, message),
             "warnings": [],
         }
     )

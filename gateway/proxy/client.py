@@ -15,63 +15,42 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.http1 import problem as problems
 from gateway.http1.chunks import MALFORMED, ChunkScanner
-from gateway.http1.forwarded import Origin, origin_of
+from gateway.http1.limits import DEFAULT_LIMITS
 from gateway.http1.problem import Problem
-from gateway.http1.request import (
-    RequestHead,
-    absolute_or_problem,
-    hopeless,
-    parse_request_headers,
-    without,
-)
+from gateway.http1.request import absolute_or_problem, hopeless, without
 from gateway.http1.response import ResponseHead
 from gateway.proxy import dispatch
 from gateway.proxy.answers import plain_error
 from gateway.proxy.counters import BUCKET_SCALE, BUCKETS, count
+from gateway.proxy.memory import NO_MEMO, HeaderMemory, Memo
 from gateway.proxy.pages import Page
 from gateway.proxy.paths import OTHER, POLL, SUBMIT, polled_id, request_line
-from gateway.routing.model import Outcome, Refusal, Route, Target
+from gateway.proxy.states import (
+    CHUNKED,
+    CLOSED,
+    CLOSING,
+    IDLE,
+    LENGTH,
+    LINGERING,
+    NO_BODY,
+    PARKED,
+    RELAYING,
+    WAITING,
+)
+from gateway.routing.model import Outcome, Target
 
 if TYPE_CHECKING:
     from gateway.proxy.pool import Pool
     from gateway.proxy.server import ProxyServer
     from gateway.proxy.upstream import Upstream
 
-IDLE: Final = 0  # between requests, or within a head
-PARKED: Final = 1  # a request waits for an owner or a connection
-WAITING: Final = 2  # forwarded; no response yet
-RELAYING: Final = 3  # the response head has gone out
-LINGERING: Final = 4  # answered and half closed; what still comes is thrown away
-CLOSING: Final = 5  # closed once its bytes are out
-CLOSED: Final = 6
-
-NO_BODY: Final = 0  # or all of it has come
-LENGTH: Final = 1
-CHUNKED: Final = 2
-
 _OK: Final = Outcome.OK
 _OVERLOAD: Final = Outcome.OVERLOAD
 _SERVER_ERROR: Final = Outcome.SERVER_ERROR
 
 _DETACHED: Final = asyncio.Transport()
+_NO_MEMORY: Final = HeaderMemory(DEFAULT_LIMITS, b"http", b"", b"unknown", False)
 _RESET: Final = struct.pack("ii", 1, 0)
-_MEMO_KEPT_IDLE: Final = 4096  # bytes of a remembered header block that an idle connection may keep
-
-
-class Memo:
-    """What was derived from a connection's last header block; `route` holds for `epoch` only."""
-
-    __slots__ = ("base", "epoch", "forward", "head", "route")
-
-    def __init__(self, head: RequestHead, base: bytes, forward: bytes) -> None:
-        self.head = head
-        self.base = base
-        self.forward = forward  # the block that goes to the coordinator
-        self.route: Route | Refusal | None = None
-        self.epoch = -1
-
-
-_NO_MEMO: Final = Memo(RequestHead(), b"", b"")
 
 
 class Client:
@@ -89,24 +68,16 @@ class Client:
         "head_limit",
         "keep",
         "kind",
-        "memo",
-        "memo_before",
-        "memo_block",
-        "memo_block_before",
         "memo_now",
+        "memory",
         "method",
         "moved",
-        "origin",
-        "origin_host",
         "outgoing",
         "parked_body",
         "partial",
-        "peer",
         "phase",
         "pool",
-        "port",
         "probe",
-        "proto",
         "pumping",
         "query_id",
         "read_paused",
@@ -126,7 +97,6 @@ class Client:
         "target_path",
         "tls",
         "transport",
-        "trusted",
         "unsent",
         "upstream",
         "write_paused",
@@ -143,20 +113,11 @@ class Client:
         self.target_limit = server.settings.limits.target
         # connection
         self.transport = _DETACHED
-        self.peer = b"unknown"
-        self.port = b""
-        self.proto = b"http"
         self.tls = False
-        self.trusted = False
+        self.memory = _NO_MEMORY
         self.phase = IDLE
         self.buffer: bytearray | None = None  # an unfinished head, or requests sent ahead
         self.partial = False  # the buffer is an unfinished head, already looked at
-        self.memo_block = b""
-        self.memo: Memo | None = None
-        self.memo_block_before = b""
-        self.memo_before: Memo | None = None
-        self.origin: Origin | None = None  # of the last request that brought no X-Forwarded-* along
-        self.origin_host = b""
         self.write_paused = False
         self.read_paused = False
         self.half_closed = False
@@ -170,7 +131,7 @@ class Client:
         self.kind = OTHER
         self.method = b""
         self.target_path = b""
-        self.memo_now = _NO_MEMO
+        self.memo_now = NO_MEMO
         self.query_id = b""
         self.keep = True  # the client wants the connection kept
         self.reusable = True  # the coordinator's connection can be kept
@@ -193,27 +154,27 @@ class Client:
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport = transport
-        peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple) and peer:
-            self.peer = str(peer[0]).partition("%")[0].encode("ascii", "replace")
+        peer, port = b"unknown", b""
+        there = transport.get_extra_info("peername")
+        if isinstance(there, tuple) and there:
+            peer = str(there[0]).partition("%")[0].encode("ascii", "replace")
         here = transport.get_extra_info("sockname")
         if isinstance(here, tuple) and len(here) > 1:
-            self.port = str(here[1]).encode()
+            port = str(here[1]).encode()
         self.tls = transport.get_extra_info("sslcontext") is not None
-        if self.tls:
-            self.proto = b"https"
-        self.trusted = self.server.trusted.trusts(self.peer)
+        proto = b"https" if self.tls else b"http"
+        self.memory = HeaderMemory(self.settings.limits, proto, port, peer, self.server.trusted.trusts(peer))
         self.since = self.clock()
         self.counters.connections += 1
         self.counters.open_connections += 1
         self.server.clients[self] = None
 
-    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the loop's signature
+    def connection_lost(self, error: Exception | None) -> None:
         self._abandon()
         self.phase = CLOSED
         self.counters.open_connections -= 1
         self.buffer = None
-        self._forget()
+        self.memory.forget()
         self.server.client_gone(self)
 
     def data_received(self, data: bytes) -> None:
@@ -269,11 +230,14 @@ class Client:
         method, target, query_id, minor = line.groups()
         line_end = line.end()
         block = data[line_end : end + 4]
-        memo = self.memo
-        if memo is None or block != self.memo_block:
-            memo = self._recall(block)
-            if memo is None:
+        memory = self.memory
+        memo = memory.memo
+        if memo is None or block != memory.block:
+            recalled = memory.recall(block)
+            if isinstance(recalled, Problem):
+                self.refuse(recalled)
                 return
+            memo = recalled
         if end > self.head_limit:
             self.refuse(problems.HEAD_TOO_LARGE)
         elif line_end > self.target_limit:
@@ -293,8 +257,9 @@ class Client:
         if isinstance(found, Problem):
             self.refuse(found)
             return
-        head = self._judge(data[data.index(b"\r\n") + 2 : end + 4])
-        if head is None:
+        head = self.memory.judge(data[data.index(b"\r\n") + 2 : end + 4])
+        if isinstance(head, Problem):
+            self.refuse(head)
             return
         if head.host is None:
             if found.minor == b"1":
@@ -305,7 +270,7 @@ class Client:
         elif head.host.lower() != found.host.lower():
             self.refuse(problems.HOST_MISMATCH)
             return
-        memo = self._derive(head)
+        memo = self.memory.derive(head)
         if found.minor == b"1":
             self.keep = not head.close
             self.reusable = True
@@ -325,56 +290,10 @@ class Client:
         if memo.head.expects_continue:
             forward = without(forward[:-2], b"expect") + b"\r\n"
         if memo.head.host is None:
-            forward = b"Host: " + self._own_host() + b"\r\n" + forward
+            forward = b"Host: " + self.memory.own_host() + b"\r\n" + forward
         plain = Memo(memo.head, memo.base, forward)
         line = b"".join((method, b" ", target, b" HTTP/1.0\r\n"))
         self._start(method, target, polled_id(target), line, plain, data, end + 4)
-
-    def _own_host(self) -> bytes:
-        return b"localhost:" + self.port if self.port else b"localhost"
-
-    def _judge(self, block: bytes) -> RequestHead | None:
-        """What a header block means; None when it was refused."""
-        limits = self.settings.limits
-        head = parse_request_headers(block, limits.headers)
-        if isinstance(head, Problem):
-            self.refuse(head)
-            return None
-        if head.length > limits.body:
-            self.refuse(problems.BODY_TOO_LARGE)
-            return None
-        return head
-
-    def _recall(self, block: bytes) -> Memo | None:
-        """What a block means that is not the last one's: that of the one before, or anew; None when refused.
-
-        Two are kept because a client's statements and polls differ in their headers, and alternate.
-        """
-        memo = self.memo_before
-        if memo is None or block != self.memo_block_before:
-            head = self._judge(block)
-            if head is None:
-                return None
-            memo = self._derive(head)
-        self.memo_before, self.memo_block_before = self.memo, self.memo_block
-        self.memo, self.memo_block = memo, block
-        return memo
-
-    def _forget(self) -> None:
-        """Let go of what is remembered of header blocks."""
-        self.memo = self.memo_before = None
-        self.memo_block = self.memo_block_before = b""
-
-    def _derive(self, head: RequestHead) -> Memo:
-        """All that follows from a header block and this connection."""
-        shown = head.host or self._own_host()
-        origin = self.origin
-        if origin is None or shown != self.origin_host or head.forwarded is not None:
-            origin = origin_of(shown, self.proto, self.port, self.peer, head.forwarded, self.trusted)
-            if head.forwarded is None:
-                self.origin = origin
-                self.origin_host = shown
-        return Memo(head, origin.base, b"".join((head.kept, origin.lines, b"\r\n")))
 
     def _start(
         self,
@@ -495,10 +414,10 @@ class Client:
             assert chunks is not None
             end = chunks.feed(data, 0)
             if end == MALFORMED:
-                self._give_up(problems.BAD_CHUNK)
+                self.give_up(problems.BAD_CHUNK)
                 return None
             if chunks.payload > self.settings.limits.body:
-                self._give_up(problems.BODY_TOO_LARGE)
+                self.give_up(problems.BODY_TOO_LARGE)
                 return None
             if end < 0:
                 return data
@@ -558,7 +477,7 @@ class Client:
         self.park()
         if not pool.wait(self):
             self.phase = WAITING
-            self._end(Outcome.CLIENT_ABORT, now)
+            self.end(Outcome.CLIENT_ABORT, now)
             dispatch.overloaded(self)
 
     def park(self) -> None:
@@ -586,14 +505,14 @@ class Client:
     def connect_failed(self, timed_out: bool) -> None:
         """The pool could not open a connection for this request. Nothing was sent."""
         now = self.clock()
-        self._end(Outcome.TIMEOUT if timed_out else Outcome.CONNECT_FAILED, now)
+        self.end(Outcome.TIMEOUT if timed_out else Outcome.CONNECT_FAILED, now)
         dispatch.connect_failed(self, timed_out, now)
 
     def failed(self, upstream: Upstream, outcome: Outcome) -> None:
         """The coordinator's connection broke, or what came over it cannot be trusted."""
         self.upstream = None
         if self.phase == RELAYING:
-            self._end(outcome, self.clock())
+            self.end(outcome, self.clock())
             self.abort()
             return
         stale = outcome is Outcome.RESET and upstream.requests > 1 and not upstream.touched
@@ -603,7 +522,7 @@ class Client:
             self.phase = PARKED
             self.pool.connect_for(self)
             return
-        self._end(outcome, self.clock())
+        self.end(outcome, self.clock())
         dispatch.failed(self, outcome)
 
     def _replayable(self) -> bool:
@@ -616,21 +535,28 @@ class Client:
         """Whether the request waits for its query's owner to be found."""
         return self.phase == PARKED and self.pool is None
 
-    def _give_up(self, problem: Problem) -> None:
-        """The request's body turned out to be unacceptable while it was already being forwarded, or about to be."""
-        phase = self.phase
-        if phase == PARKED and self.pool is not None:
+    def unpark(self) -> None:
+        """Wait for a connection no longer."""
+        if self.phase == PARKED and self.pool is not None:
             self.pool.forget(self)
+
+    def drop_upstream(self) -> None:
+        """End the connection that the request went over, if it went over one."""
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
             upstream.close()
-        self._end(Outcome.CLIENT_ABORT, self.clock())
-        if phase == RELAYING:
+
+    def give_up(self, problem: Problem) -> None:
+        """The request's body turned out to be unacceptable while it was already being forwarded, or about to be."""
+        self.unpark()
+        self.drop_upstream()
+        self.end(Outcome.CLIENT_ABORT, self.clock())
+        if self.phase == RELAYING:
             self.abort()
         else:
             self.refuse(problem)
 
-    def _end(self, outcome: Outcome, now: float) -> None:
+    def end(self, outcome: Outcome, now: float) -> None:
         """Tell the router, once, how the forwarded request ended."""
         if self.begun:
             self.begun = False
@@ -767,89 +693,13 @@ class Client:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
-    # -- time -------------------------------------------------------------------------------------------------------
-
-    def sweep(self, now: float) -> None:
-        """Called about once a second: end what takes too long."""
-        if self.phase < CLOSING and self.transport.is_closing():
-            return  # the peer is gone, and connection_lost on its way
-        phase = self.phase
-        settings = self.settings
-        if self.moved != self.seen_moved:
-            self.seen_moved = self.moved
-            if phase in (WAITING, RELAYING):
-                self.since = now
-        if self.write_paused:
-            unsent = self.transport.get_write_buffer_size()
-            if unsent != self.unsent:
-                self.unsent = unsent
-                self.since = now
-        waited = now - self.since
-        if self.write_paused and phase in (IDLE, RELAYING):
-            if waited > settings.stall_timeout:
-                self._time_out("client_stalled")
-        elif phase == IDLE:
-            if self.partial:
-                if waited > settings.head_timeout:
-                    count(self.counters.timeouts, "request_head")
-                    self.refuse(problems.HEAD_TIMEOUT)
-            elif waited > settings.idle_timeout:
-                count(self.counters.timeouts, "idle")
-                self.close()
-            elif waited > 2.0 and len(self.memo_block) + len(self.memo_block_before) > _MEMO_KEPT_IDLE:
-                self._forget()
-        elif phase == PARKED:
-            if waited > settings.park_timeout:
-                count(self.counters.timeouts, "parked")
-                if self.pool is not None:
-                    self.pool.forget(self)
-                self._end(Outcome.CLIENT_ABORT, now)
-                dispatch.overloaded(self)
-        elif phase == WAITING:
-            self._sweep_waiting(waited, now)
-        elif phase == RELAYING:
-            if waited > settings.upstream_body_timeout:
-                self._end(Outcome.TIMEOUT, now)
-                self._time_out("response_body")
-        elif phase == LINGERING:
-            if waited > settings.linger_timeout:
-                self.close()
-        elif phase == CLOSING and waited > settings.stall_timeout:
-            self._time_out("client_stalled")
-
-    def _sweep_waiting(self, waited: float, now: float) -> None:
-        upstream = self.upstream
-        if self.body != NO_BODY and upstream is not None and not upstream.write_paused:
-            if waited > self.settings.body_timeout:
-                count(self.counters.timeouts, "request_body")
-                self._give_up(problems.BODY_TIMEOUT)
-        elif waited > self.settings.response_timeout:
-            count(self.counters.timeouts, "response_head")
-            self.upstream = None
-            if upstream is not None:
-                upstream.close()
-            self._end(Outcome.TIMEOUT, now)
-            dispatch.failed(self, Outcome.TIMEOUT)
-
-    def _time_out(self, what: str) -> None:
-        count(self.counters.timeouts, what)
-        upstream, self.upstream = self.upstream, None
-        if upstream is not None:
-            upstream.close()
-        self._end(Outcome.CLIENT_ABORT, self.clock())
-        self.abort()
-
     def _abandon(self) -> None:
         """Nobody waits for the present request any more."""
-        phase = self.phase
-        if phase == PARKED and self.pool is not None:
-            self.pool.forget(self)
-        upstream, self.upstream = self.upstream, None
-        if upstream is not None:
-            upstream.close()
-        if phase in (PARKED, WAITING, RELAYING):
+        self.unpark()
+        self.drop_upstream()
+        if self.phase in (PARKED, WAITING, RELAYING):
             self.counters.client_aborts += 1
-        self._end(Outcome.CLIENT_ABORT, self.clock())
+        self.end(Outcome.CLIENT_ABORT, self.clock())
 
     def drain(self) -> None:
         """The server is going down: an idle connection is closed now, a busy one after its response."""

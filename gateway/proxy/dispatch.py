@@ -11,6 +11,7 @@ import itertools
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from crds.trino import GENERIC_INTERNAL_ERROR, ErrorCode
 from gateway.http1.lines import CHALLENGE, LOCATION, STARTED_TRANSACTION
 from gateway.http1.response import ResponseHead, replace_header
 from gateway.proxy import answers
@@ -23,14 +24,14 @@ from gateway.proxy.paths import (
     TOKEN,
     challenge_tokens,
     kind_of,
-    query_id_of,
     token_of,
     transaction_token,
 )
 from gateway.routing.model import Candidates, Outcome, Refusal, RefusalKind, Target
 
 if TYPE_CHECKING:
-    from gateway.proxy.client import Client, Memo
+    from gateway.proxy.client import Client
+    from gateway.proxy.memory import Memo
 
 _refused: Final = itertools.count()
 
@@ -44,10 +45,9 @@ _FAILURES: Final[dict[Outcome, tuple[int, str, str]]] = {
 
 def route(client: Client, memo: Memo, now: float) -> None:
     """Route a request that is not a poll of a statement."""
-    client.kind = kind = kind_of(client.method, client.target_path)
-    client.query_id = b""
+    kind, client.query_id = kind_of(client.method, client.target_path)
+    client.kind = kind
     if kind == QUERY:
-        client.query_id = query_id_of(client.target_path)
         if client.query_id.endswith(answers.OUR_SUFFIX):
             _never_ran(client)
             return
@@ -135,7 +135,7 @@ def failed(client: Client, outcome: Outcome) -> None:
     message = f"The coordinator of {name} {what}"
     count(client.counters.refusals, kind)
     if client.kind == SUBMIT:
-        _statement_error(client, f"{message}. Run the query again", answers.INTERNAL)
+        _statement_error(client, f"{message}. Run the query again", GENERIC_INTERNAL_ERROR)
     else:
         _plain(client, status, kind, message, None)
 
@@ -146,7 +146,7 @@ def overloaded(client: Client) -> None:
     message = f"No connection to the coordinator of {name} came free in time"
     count(client.counters.refusals, "overloaded")
     if client.kind == SUBMIT:
-        _statement_error(client, f"{message}. Run the query again", answers.INTERNAL)
+        _statement_error(client, f"{message}. Run the query again", GENERIC_INTERNAL_ERROR)
     else:
         _plain(client, 503, "overloaded", message, 1)
 
@@ -221,7 +221,7 @@ def _no_content(client: Client) -> None:
     client.answer(answers.NO_CONTENT_CLOSE if client.closes else answers.NO_CONTENT, 204)
 
 
-def _statement_error(client: Client, message: str, error: answers.TrinoError) -> None:
+def _statement_error(client: Client, message: str, error: ErrorCode) -> None:
     query_id = client.query_id.decode("ascii") if client.query_id else _refused_id()
     base = client.memo_now.base.decode("ascii", "replace")
     client.answer(answers.statement_error(query_id, base, message, error, client.closes), 200)

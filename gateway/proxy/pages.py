@@ -11,6 +11,8 @@ import re
 import zlib
 from typing import Final
 
+from crds.trino import QueryState
+
 PREFIX_BYTES: Final = 16 * 1024  # of a response body, at most, that are looked at
 _INFLATED_BYTES: Final = 16 * 1024
 
@@ -21,19 +23,7 @@ _USUAL: Final = re.compile(
 ).match
 _STATE: Final = re.compile(rb'"stats":\{"state":"([A-Z_]{1,32})"').search
 
-STATES: Final = frozenset(
-    {
-        b"QUEUED",
-        b"WAITING_FOR_RESOURCES",
-        b"DISPATCHING",
-        b"PLANNING",
-        b"STARTING",
-        b"RUNNING",
-        b"FINISHING",
-        b"FINISHED",
-        b"FAILED",
-    }
-)
+STATES: Final = frozenset(state.value.encode() for state in QueryState)
 
 _SPACE: Final = re.compile(rb"[ \t\r\n]*").match
 _STRING: Final = re.compile(rb'"((?:[^"\\]|\\.)*+)"', re.DOTALL).match

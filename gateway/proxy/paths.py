@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from crds.trino import query_id_in_path
 from gateway.http1.request import METHOD, TARGET_REST, VERSION
 
 OTHER: Final = 0
@@ -22,42 +23,30 @@ _ID: Final = rb"[0-9]{8}_[0-9]{6}_[0-9]{5}_[a-z0-9]{5}"
 # nearly every request is a poll. Groups: method, target, query id or None, minor version.
 request_line: Final = re.compile(
     METHOD
-    + rb" (/(?:v1/statement/(?:executing/(?:partialCancel/)?|queued/|scheduled/)("
+    + rb" (/(?:v1/statement/(?:executing/(?:partialCancel/)?|queued/)("
     + _ID
     + rb")[/?])?"
     + TARGET_REST
     + rb")"
     + VERSION
 ).match
-_POLL: Final = re.compile(
-    rb"/v1/statement/(?:executing/(?:partialCancel/)?|queued/|scheduled/)(" + _ID + rb")[/?]"
-).match
-_ANY_ID: Final = re.compile(rb"(?:\A|[/?=&]|%2[Ff])(" + _ID + rb")(?:[/?&#.]|%2[Ff]|\Z)").search
 _TOKEN: Final = re.compile(rb"/(oauth2/token/(?:initiate/)?|v1/spooled/(?:download|ack)/)([^/?]+)").match
 _CHALLENGE_URL: Final = re.compile(rb'x_(?:redirect|token)_server="[a-z]+://[^/"]+(/[^"]*)"').finditer
 
 
 def polled_id(target: bytes) -> bytes | None:
     """The query id in a statement's own URI; None when the target is none."""
-    found = _POLL(target)
-    return None if found is None else found.group(1)
+    return query_id_in_path(target) if target.startswith(b"/v1/statement/") else None
 
 
-def kind_of(method: bytes, target: bytes) -> int:
-    """What a request that is no poll is."""
-    if target.startswith(b"/v1/statement") and target[13:14] in (b"", b"?") and method == b"POST":
-        return SUBMIT
-    if _ANY_ID(target) is not None:
-        return QUERY
-    if _TOKEN(target) is not None:
-        return TOKEN
-    return OTHER
-
-
-def query_id_of(target: bytes) -> bytes:
-    """The query id in a target of kind QUERY."""
-    found = _ANY_ID(target)
-    return found.group(1) if found is not None else b""
+def kind_of(method: bytes, target: bytes) -> tuple[int, bytes]:
+    """What a request that is no poll is, and the query id that it names or nothing."""
+    if method == b"POST" and target.startswith(b"/v1/statement") and target[13:14] in (b"", b"?"):
+        return SUBMIT, b""
+    query_id = query_id_in_path(target)
+    if query_id is not None:
+        return QUERY, query_id
+    return (OTHER if _TOKEN(target) is None else TOKEN), b""
 
 
 def token_of(target: bytes) -> bytes:

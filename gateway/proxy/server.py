@@ -16,6 +16,7 @@ from gateway.http1.forwarded import TrustedProxies
 from gateway.proxy import dispatch
 from gateway.proxy.client import Client
 from gateway.proxy.counters import Counters, count
+from gateway.proxy.deadlines import sweep
 from gateway.proxy.pool import Pool
 from gateway.proxy.settings import ProxySettings
 from gateway.routing.model import Candidates, Target
@@ -75,7 +76,7 @@ class ProxyServer:
     def sweep(self, now: float) -> None:
         """End what takes too long and let go of what is not needed; call about once a second."""
         for client in list(self.clients):
-            client.sweep(now)
+            sweep(client, now)
         for target, pool in list(self.pools.items()):
             pool.sweep(now)
             if target.retired and not pool.open and not pool.connecting and not pool.waiting:

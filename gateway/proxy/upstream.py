@@ -15,6 +15,7 @@ from gateway.http1.response import ResponseHead, kept_of, parse_response_head
 from gateway.proxy.counters import BUCKET_SCALE, BUCKETS
 from gateway.proxy.pages import PREFIX_BYTES, poll_state, read_page, usual_page
 from gateway.proxy.paths import POLL, SUBMIT
+from gateway.proxy.states import RELAYING
 from gateway.routing.model import Outcome
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ CHUNKED: Final = 3
 UNTIL_CLOSE: Final = 4
 CLOSED: Final = 5
 
-RELAYING: Final = 3  # of the client: the response head has gone out
 
 _DETACHED: Final = asyncio.Transport()
 _PAGED: Final = (POLL, SUBMIT)

@@ -481,8 +481,8 @@ def test_a_large_header_block_is_not_remembered_by_an_idle_connection() -> None:
     bench = Bench()
     client, _, _, _ = bench.exchange(GET[:-2] + b"A: " + b"x" * 10000 + b"\r\n\r\n")
     bench.pass_time(5)
-    assert client.protocol.memo is None
-    assert client.protocol.memo_block == b""
+    assert client.protocol.memory.memo is None
+    assert client.protocol.memory.block == b""
 
 
 # -- draining

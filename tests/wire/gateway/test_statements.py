@@ -165,7 +165,6 @@ def two(bench_settings: ProxySettings | None = None) -> tuple[Bench, bytes, byte
         b"/v1/query/%b?pretty" % ID,
         b"/ui/query.html?%b" % ID,
         b"/ui/api/query/%b" % ID,
-        b"/ui/login?redirect=%%2Fui%%2Fquery.html%%3FqueryId=%b" % ID,
     ],
 )
 def test_whatever_names_a_query_goes_to_its_coordinator(target: bytes) -> None:
