@@ -276,11 +276,15 @@ class Service:
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        if first is not None:
-            await response.write(first)
-            async for chunk in chunks:
-                await response.write(chunk)
-        await response.write_eof()
+        try:
+            if first is not None:
+                await response.write(first)
+                async for chunk in chunks:
+                    await response.write(chunk)
+            await response.write_eof()
+        except (StatusError, ConnectionResetError) as error:
+            # The head is out, so all that can be said is that the stream ends here.
+            _log.debug("the log of %s ended early: %s", call.name, error)
         return response
 
     def _review(self, call: Call, body: Object) -> Object:
