@@ -251,7 +251,7 @@ class JmxExporter(Model):
     """A sidecar that turns JMX into Prometheus metrics. (Trino also serves /metrics itself.)"""
 
     enabled: bool = Field(default=False, description="true: sidecar on both roles, with or without KEDA.")
-    image: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(
+    image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")] | None = Field(
         default=None, description="Image of the exporter. Who sets this needs the images permission."
     )
     port: Annotated[int, Field(ge=1, le=65_535)] = Field(default=5556, description="Port of the metrics.")
