@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 from sqlglot import exp, parse_one
 
-from sandbox.trino import tpch
+from sandbox.trino import jdbc_tables, tpch
 from sandbox.trino.configuration import CatalogConfiguration
 from sandbox.trino.connector_keys import CONNECTORS
 from sandbox.trino.dialect import Source
 from sandbox.trino.errors import QueryFailure, located
-from sandbox.trino.statements import Name
+from sandbox.trino.token_cursor import Name
 from sandbox.trino.trino_types import ENGINE_PRECISION, TrinoType, UnknownType, parse_type
 
 Location = tuple[int, int] | None
@@ -75,11 +75,15 @@ class Catalogs:
         if catalog != "system" and catalog not in self._configured:
             raise located("CATALOG_NOT_FOUND", f"Catalog '{catalog}' not found", location)
 
+    def has_data(self, catalog: str) -> bool:
+        """Whether the stand-in can list what is in the catalog."""
+        return self.connector(catalog) in (*_DATA, "system")
+
     def _require_data(self, catalog: str) -> None:
         """Stop where only the real connector could go on."""
-        connector = self.connector(catalog)
-        if connector in (*_DATA, "system"):
+        if self.has_data(catalog):
             return
+        connector = self.connector(catalog)
         family = CONNECTORS[connector].family
         code = {"jdbc": "JDBC_ERROR", "lake": "HIVE_METASTORE_ERROR"}.get(family, "CONNECTOR_UNAVAILABLE")
         raise QueryFailure(
@@ -164,7 +168,8 @@ class Catalogs:
             return Source(_values(columns, self._information_rows(catalog, table)), columns)
         connector = self.connector(catalog)
         if connector == "system":
-            return Source(_values(columns, self._system.rows(schema, table)), columns)
+            rows = jdbc_tables.rows(table, self) if schema == "jdbc" else self._system.rows(schema, table)
+            return Source(_values(columns, rows), columns)
         if connector == "tpch":
             if schema != "tiny":
                 raise QueryFailure(
@@ -260,20 +265,22 @@ def _relation(sql: str) -> exp.Expression:
     return exp.Subquery(this=parse_one(sql, read="duckdb"))
 
 
-def _values(columns: Columns, rows: Iterable[Sequence[Any]]) -> exp.Expression:
-    """Rows known now, as a relation with typed columns."""
+def _values(columns: Columns, rows: Iterable[Sequence[Any]]) -> str:
+    """Rows known now, as engine SQL; the first row gives the columns their types."""
     names = list(columns)
     kinds = [_engine_type(kind) for kind in columns.values()]
-    listed = [
-        "(" + ", ".join(f"CAST({_literal(value)} AS {kind})" for value, kind in zip(row, kinds, strict=True)) + ")"
-        for row in rows
-    ]
-    header = ", ".join(f'"{name}"' for name in names)
+    listed: list[str] = []
+    for row in rows:
+        values = [_literal(value) for value in row]
+        if not listed:
+            values = [f"CAST({value} AS {kind})" for value, kind in zip(values, kinds, strict=True)]
+        listed.append(f"({', '.join(values)})")
     if not listed:
         nulls = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in zip(names, kinds, strict=True))
-        return _relation(f"SELECT {nulls} WHERE FALSE")
+        return f"(SELECT {nulls} WHERE FALSE)"
+    header = ", ".join(f'"{name}"' for name in names)
     # Every value went through _literal, every name comes from our own tables.
-    return _relation(f"SELECT * FROM (VALUES {', '.join(listed)}) AS v({header})")  # noqa: S608
+    return f"(SELECT * FROM (VALUES {', '.join(listed)}) AS v({header}))"  # noqa: S608
 
 
 def _literal(value: object) -> str:

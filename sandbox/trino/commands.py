@@ -18,6 +18,7 @@ from sandbox.trino.engine import Column, Connection, Engine, Handle, Outcome
 from sandbox.trino.errors import QueryFailure, located
 from sandbox.trino.session import Session, SessionChanges
 from sandbox.trino.session_properties import SYSTEM, check_session_property
+from sandbox.trino.token_cursor import Name
 from sandbox.trino.trino_types import BIGINT, BOOLEAN, VARCHAR
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Commands:
             return _rows(_texts("Role"), [])
         return _rows(_texts("Role Grants") if what == "ROLE GRANTS" else _texts("Grantor", "Grantee", "Privilege"), [])
 
-    def _show_create(self, kind: str, name: statements.Name) -> Outcome:
+    def _show_create(self, kind: str, name: Name) -> Outcome:
         if kind == "SCHEMA":
             catalog, schema = self._schema(name)
             self._catalogs.require_schema(catalog, schema, (1, 1))
@@ -146,7 +147,7 @@ class Commands:
         ]
         return _rows(columns, _liked(rows, statement))
 
-    def _columns(self, name: statements.Name) -> dict[str, Any]:
+    def _columns(self, name: Name) -> dict[str, Any]:
         full = qualified(name, self._session, (1, 1))
         self._catalogs.require_schema(full[0], full[1], (1, 1))
         columns = self._catalogs.columns(full)
@@ -159,7 +160,7 @@ class Commands:
             raise located("MISSING_CATALOG_NAME", "Catalog must be specified when session catalog is not set", (1, 1))
         return self._session.catalog
 
-    def _schema(self, name: statements.Name) -> tuple[str, str]:
+    def _schema(self, name: Name) -> tuple[str, str]:
         if len(name) > 1:
             return name[0], name[1]
         catalog = self._session_catalog()
@@ -243,7 +244,7 @@ class Commands:
             return Outcome([Column("Valid", BOOLEAN)], iter([[[True]]]))
         return _rows(_texts("Query Plan"), [(plan,)])
 
-    def _call(self, procedure: statements.Name, arguments: dict[str, Any]) -> Outcome:
+    def _call(self, procedure: Name, arguments: dict[str, Any]) -> Outcome:
         name = qualified(procedure, self._session, (1, 1))
         self._catalogs.require_catalog(name[0])
         if name != ("system", "runtime", "kill_query"):

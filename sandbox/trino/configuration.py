@@ -136,6 +136,11 @@ def load_configuration(
         report=problems.add,
         open_file=open_file,
     )
+    if not values.boolean("http-server.http.enabled", True) or values.boolean("http-server.https.enabled", False):
+        problems.add(
+            "The sandbox's stand-in serves plain HTTP only: set http-server.http.enabled=true and leave out "
+            "http-server.https.enabled, or run a real Trino (--trino-home)"
+        )
     _check_levels(_properties("log.properties", files, environment, problems), problems)
     result = ServerConfiguration(
         coordinator=values.boolean("coordinator", True),

@@ -15,7 +15,7 @@ from sandbox.trino.catalogs import Catalogs, Columns, declared_columns, engine_c
 from sandbox.trino.dialect import dropped, place_of, qualified
 from sandbox.trino.errors import QueryFailure, located
 from sandbox.trino.session import Session
-from sandbox.trino.statements import Name
+from sandbox.trino.token_cursor import Name
 from sandbox.trino.trino_types import TrinoType
 
 

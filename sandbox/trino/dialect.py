@@ -9,6 +9,7 @@ of a varchar and the precision of a timestamp). Nothing is executed here.
 from __future__ import annotations
 
 import logging
+import secrets
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,10 +18,11 @@ from sqlglot.dialects.duckdb import DuckDB
 
 from sandbox.trino.dialect_version import VERSION
 from sandbox.trino.errors import QueryFailure, located
+from sandbox.trino.expression_types import exact_type, is_date, is_map
 from sandbox.trino.functions import BY_CLASS, BY_NAME
 from sandbox.trino.session import Session
-from sandbox.trino.statements import Name
-from sandbox.trino.trino_types import DATE, TIMESTAMP_TZ, TrinoType, UnknownType, parse_type
+from sandbox.trino.token_cursor import Name
+from sandbox.trino.trino_types import TrinoType
 from sandbox.trino.unnest import rewritten_unnest
 
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -28,15 +30,18 @@ logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 _MARK = "xtrinode$col"
 _TARGETS = (exp.Insert, exp.Create, exp.Drop, exp.Delete, exp.Update, exp.Merge, exp.Alter, exp.TruncateTable)
-_MAP_FUNCTIONS = ("map", "map_agg", "map_from_entries", "map_concat", "map_filter", "histogram")
 _MONTHS = ("YEAR", "MONTH", "QUARTER")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What stands for a table in the translated statement, and its columns as declared."""
+    """What stands for a table in the translated statement, and its columns as declared.
 
-    relation: exp.Expression
+    Either a tree or, for rows that are known now, engine SQL that is pasted in as it is: a tree of a
+    thousand literals would take longer to build than the query to run.
+    """
+
+    relation: exp.Expression | str
     columns: dict[str, TrinoType]
 
 
@@ -106,6 +111,7 @@ class Translator:
         self.named: dict[str, set[TrinoType]] = {}
         self.aliases: dict[str, set[str] | None] = {}
         """The columns behind each relation name; None where only the engine knows them."""
+        self.pasted: dict[str, str] = {}
         self.tables: list[Name] = []
 
     def translate(self, tree: exp.Expression) -> Translation:
@@ -117,6 +123,8 @@ class Translator:
         outputs, starred, trailing = self._outputs(tree, types)
         self._rewrite_all(tree, types)
         text = DuckDB().generate(tree, unsupported_level=ErrorLevel.IGNORE)
+        for name, relation in self.pasted.items():
+            text = text.replace(f'"{name}"', relation)
         return Translation(
             text, outputs, starred, trailing, types, self.tables, divides, subqueries, tree, frozenset(self.aliases)
         )
@@ -148,7 +156,7 @@ class Translator:
             for column, kind in source.columns.items():
                 self.named.setdefault(column, set()).add(kind)
             self._known_as(table.alias or full[-1], set(source.columns))
-            self._replace(table, source.relation.copy(), full[-1])
+            self._replace(table, self._relation(source), full[-1])
         if target is not None:
             self._replace_target(tree, target)
         for reference in tree.find_all(exp.Column):
@@ -156,6 +164,14 @@ class Translator:
             if reference.args.get("db") is not None:
                 reference.set("db", None)
                 reference.set("catalog", None)
+
+    def _relation(self, source: Source) -> exp.Expression:
+        if isinstance(source.relation, exp.Expression):
+            return source.relation.copy()
+        # The name is drawn per statement, so that no literal of the user's can be taken for it.
+        name = f"xtrinode${secrets.token_hex(8)}"
+        self.pasted[name] = source.relation
+        return exp.Table(this=exp.to_identifier(name, quoted=True))
 
     def _known_as(self, alias: str, columns: set[str] | None) -> None:
         if not alias:
@@ -255,55 +271,7 @@ class Translator:
             zone = str(zoned.args["zone"].this)
         interval = inner.find(exp.Interval)
         months = interval is not None and str(interval.args.get("unit") or "").upper() in _MONTHS
-        return Output(name, self._type(inner, types), zone, months)
-
-    def _type(self, node: exp.Expression, types: dict[str, TrinoType]) -> TrinoType | None:
-        """The exact type of an expression, where the text alone decides it."""
-        if isinstance(node, exp.Column):
-            return types.get(node.name.lower())
-        if isinstance(node, exp.Min | exp.Max | exp.AnyValue | exp.ArgMax | exp.ArgMin | exp.Paren):
-            return self._type(node.this, types)
-        if isinstance(node, exp.Literal):
-            return TrinoType("varchar", (len(str(node.this)),)) if node.is_string else None
-        if isinstance(node, exp.Cast | exp.TryCast):
-            try:
-                kind = parse_type(node.to.sql("trino"))
-            except UnknownType:
-                return None
-            return None if kind.base == "decimal" and isinstance(node.this, exp.Literal) else kind
-        if isinstance(node, exp.AtTimeZone):
-            inner = self._type(node.this, types)
-            if inner is not None and inner.base.startswith("timestamp"):
-                return TrinoType(TIMESTAMP_TZ.base, inner.numbers)
-            return TIMESTAMP_TZ
-        if isinstance(node, exp.CurrentTimestamp | exp.UnixToTime):
-            return TIMESTAMP_TZ
-        if isinstance(node, exp.StrToTime):
-            return TrinoType("timestamp", (3,))
-        if self._is_date(node, types):
-            return DATE
-        return None
-
-    def _is_date(self, node: exp.Expression | None, types: dict[str, TrinoType]) -> bool:
-        if isinstance(node, exp.Column):
-            return types.get(node.name.lower()) == DATE
-        if isinstance(node, exp.Cast | exp.TryCast):
-            return bool(node.to.this == exp.DataType.Type.DATE)
-        if isinstance(node, exp.CurrentDate | exp.Date):
-            return True
-        if isinstance(node, exp.Add | exp.Sub):
-            return isinstance(node.expression, exp.Interval) and self._is_date(node.this, types)
-        if isinstance(node, exp.Paren | exp.DateAdd | exp.TimestampTrunc | exp.DateTrunc | exp.Min | exp.Max):
-            return self._is_date(node.this, types)
-        return False
-
-    def _is_map(self, node: exp.Expression, types: dict[str, TrinoType]) -> bool:
-        if isinstance(node, exp.Column):
-            kind = types.get(node.name.lower())
-            return kind is not None and kind.base == "map"
-        if isinstance(node, exp.Anonymous):
-            return node.name.lower() in _MAP_FUNCTIONS
-        return isinstance(node, exp.Map | exp.VarMap | exp.MapFromEntries | exp.StrToMap)
+        return Output(name, exact_type(inner, types), zone, months)
 
     # Rewriting
 
@@ -321,13 +289,13 @@ class Translator:
             return _rewritten_cast(node)
         if isinstance(node, exp.DataType):
             return _rewritten_type(node)
-        if isinstance(node, exp.Add | exp.Sub | exp.DateAdd | exp.TimestampTrunc | exp.DateTrunc) and self._is_date(
+        if isinstance(node, exp.Add | exp.Sub | exp.DateAdd | exp.TimestampTrunc | exp.DateTrunc) and is_date(
             node, types
         ):
             return exp.Cast(this=node.copy(), to=exp.DataType.build("DATE"))
         if isinstance(node, exp.Unnest):
-            return rewritten_unnest(node, lambda array: self._is_map(array, types))
-        if isinstance(node, exp.ArraySize) and self._is_map(node.this, types):
+            return rewritten_unnest(node, lambda array: is_map(array, types))
+        if isinstance(node, exp.ArraySize) and is_map(node.this, types):
             return exp.Anonymous(this="cardinality", expressions=[node.this])
         if isinstance(node, exp.Struct) and not any(isinstance(part, exp.PropertyEQ) for part in node.expressions):
             return exp.Anonymous(this="row", expressions=node.expressions)

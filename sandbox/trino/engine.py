@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sandbox.trino.catalogs import Catalogs, Columns, SystemTables
     from sandbox.trino.dialect import Translation
-    from sandbox.trino.statements import Name
+    from sandbox.trino.token_cursor import Name
 
 _BATCH = 1000
 
@@ -230,7 +230,9 @@ class Engine:
             statement = statements.parse_statement(sql)
         if isinstance(statement, statements.Sql):
             return self.run_sql(sql, statement, session, handle, connection)
-        return Commands(self, session, handle, connection).run(statement)
+        commands = Commands(self, session, handle, connection)
+        outcome: Outcome = self.guarded(sql, None, lambda: commands.run(statement))
+        return outcome
 
     def translate(self, sql: str, tree: exp.Expression, session: Session, connection: Connection) -> Translation:
         from sandbox.trino.dialect import Translator

@@ -163,7 +163,8 @@ class Query:
         try:
             with engine.execute(self.sql, self.session, self) as outcome:
                 self.update_type = outcome.update_type
-                self.columns = outcome.columns
+                # A statement without a result has no columns, not unknown ones: drivers wait for the list.
+                self.columns = outcome.columns or []
                 self._produce(outcome.columns or [], outcome.batches)
                 self.update_count = outcome.update_count
                 self.changes = outcome.changes

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.trino import Trino
-from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.errors import ParseError
+from sqlglot.tokenizer_core import TokenType
 
 from sandbox.trino.errors import QueryFailure, located
-
-Name = tuple[str, ...]
+from sandbox.trino.token_cursor import Name, TokenCursor, mismatched, place_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,99 +123,9 @@ _UPDATE_KINDS: tuple[tuple[type[exp.Expression], str], ...] = (
 )
 
 
-class _Tokenizer(Trino.Tokenizer):
-    """Trino's tokens, one per word; the library swallows the rest of a SHOW or EXECUTE as one string."""
-
-    COMMANDS: ClassVar[set[TokenType]] = set()
-    KEYWORDS: ClassVar[dict[str, TokenType]] = {
-        word: kind for word, kind in Trino.Tokenizer.KEYWORDS.items() if " " not in word
-    }
-
-
-class _Cursor:
-    """Reads the token list of one statement from left to right."""
-
-    def __init__(self, sql: str) -> None:
-        self.sql = sql
-        try:
-            self.tokens: Sequence[Token] = _Tokenizer(dialect=Trino()).tokenize(sql)
-        except TokenError as error:
-            raise QueryFailure("SYNTAX_ERROR", "line 1:1: unterminated or unrecognised token", (1, 1)) from error
-        self.position = 0
-
-    def peek(self, ahead: int = 0) -> Token | None:
-        index = self.position + ahead
-        return self.tokens[index] if index < len(self.tokens) else None
-
-    def word(self, ahead: int = 0) -> str:
-        token = self.peek(ahead)
-        return "" if token is None or token.token_type == TokenType.STRING else token.text.upper()
-
-    def accept(self, *words: str) -> bool:
-        if all(self.word(index) == word for index, word in enumerate(words)):
-            self.position += len(words)
-            return True
-        return False
-
-    def expect(self, *words: str) -> None:
-        if not self.accept(*words):
-            raise self.mismatch(f"'{' '.join(words)}'")
-
-    def mismatch(self, expecting: str = "") -> QueryFailure:
-        return mismatched(self.peek(), self.sql, expecting)
-
-    def identifier(self) -> str:
-        token = self.peek()
-        if (
-            token is None
-            or token.token_type in (TokenType.STRING, TokenType.NUMBER)
-            or not token.text[:1].strip("(),;.")
-        ):
-            raise self.mismatch("<identifier>")
-        self.position += 1
-        return token.text.lower()
-
-    def name(self) -> Name:
-        parts = [self.identifier()]
-        while self.accept("."):
-            parts.append(self.identifier())
-        return tuple(parts)
-
-    def string(self) -> str:
-        token = self.peek()
-        if token is None or token.token_type != TokenType.STRING:
-            raise self.mismatch("<string>")
-        self.position += 1
-        return token.text
-
-    def rest(self) -> str:
-        token = self.peek()
-        return "" if token is None else self.sql[token.start :]
-
-    def end(self) -> None:
-        if self.peek() is not None:
-            raise self.mismatch("<EOF>")
-
-
-def mismatched(token: Token | None, sql: str, expecting: str = "") -> QueryFailure:
-    """`line 1:8: mismatched input 'x'`, as the parser says it; columns count from 1."""
-    if token is None:
-        lines = sql.split("\n")
-        place, text = (len(lines), len(lines[-1]) + 1), "<EOF>"
-    else:
-        place, text = _place(sql, token.start), sql[token.start : token.end + 1]
-    tail = f". Expecting: {expecting}" if expecting else ""
-    return located("SYNTAX_ERROR", f"mismatched input '{text}'{tail}", place)
-
-
-def _place(sql: str, offset: int) -> tuple[int, int]:
-    before = sql[:offset]
-    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
-
-
 def parse_statement(sql: str) -> Statement:
     """The statement, or a SYNTAX_ERROR with its place."""
-    cursor = _Cursor(sql)
+    cursor = TokenCursor(sql)
     first = cursor.peek()
     if first is None:
         raise mismatched(None, sql, "'SELECT', 'SHOW', 'WITH', ...")
@@ -231,7 +140,7 @@ def parse_statement(sql: str) -> Statement:
     return _engine_statement(sql)
 
 
-def _show(cursor: _Cursor) -> Statement:
+def _show(cursor: TokenCursor) -> Statement:
     cursor.expect("SHOW")
     name: Name = ()
     if cursor.accept("CREATE"):
@@ -271,7 +180,7 @@ _SHOWN = frozenset(
 )  # fmt: skip
 
 
-def _describe(cursor: _Cursor) -> Statement:
+def _describe(cursor: TokenCursor) -> Statement:
     cursor.position += 1
     if cursor.word() in ("INPUT", "OUTPUT") and cursor.peek(1) is not None:
         output = cursor.word() == "OUTPUT"
@@ -284,7 +193,7 @@ def _describe(cursor: _Cursor) -> Statement:
     return Show("COLUMNS", subject)
 
 
-def _use(cursor: _Cursor) -> Statement:
+def _use(cursor: TokenCursor) -> Statement:
     cursor.expect("USE")
     name = cursor.name()
     cursor.end()
@@ -293,7 +202,7 @@ def _use(cursor: _Cursor) -> Statement:
     return Use(name[0] if len(name) == 2 else None, name[-1])
 
 
-def _set(cursor: _Cursor) -> Statement | None:
+def _set(cursor: TokenCursor) -> Statement | None:
     cursor.expect("SET")
     if cursor.accept("TIME", "ZONE"):
         text = cursor.rest()
@@ -308,14 +217,14 @@ def _set(cursor: _Cursor) -> Statement | None:
     return SetSession(name, parse_expression(cursor.rest()))
 
 
-def _reset(cursor: _Cursor) -> Statement:
+def _reset(cursor: TokenCursor) -> Statement:
     cursor.expect("RESET", "SESSION")
     name = ".".join(cursor.name())
     cursor.end()
     return ResetSession(name)
 
 
-def _prepare(cursor: _Cursor) -> Statement:
+def _prepare(cursor: TokenCursor) -> Statement:
     cursor.expect("PREPARE")
     name = cursor.identifier()
     cursor.expect("FROM")
@@ -325,7 +234,7 @@ def _prepare(cursor: _Cursor) -> Statement:
     return Prepare(name, sql)
 
 
-def _execute(cursor: _Cursor) -> Statement:
+def _execute(cursor: TokenCursor) -> Statement:
     cursor.expect("EXECUTE")
     name: str | None = None
     sql: str | None = None
@@ -341,33 +250,33 @@ def _execute(cursor: _Cursor) -> Statement:
     return Execute(name, sql, parameters)
 
 
-def _deallocate(cursor: _Cursor) -> Statement:
+def _deallocate(cursor: TokenCursor) -> Statement:
     cursor.expect("DEALLOCATE", "PREPARE")
     name = cursor.identifier()
     cursor.end()
     return Deallocate(name)
 
 
-def _start(cursor: _Cursor) -> Statement:
+def _start(cursor: TokenCursor) -> Statement:
     cursor.expect("START", "TRANSACTION")
     return Transaction("START")
 
 
-def _commit(cursor: _Cursor) -> Statement:
+def _commit(cursor: TokenCursor) -> Statement:
     cursor.expect("COMMIT")
     cursor.accept("WORK")
     cursor.end()
     return Transaction("COMMIT")
 
 
-def _rollback(cursor: _Cursor) -> Statement:
+def _rollback(cursor: TokenCursor) -> Statement:
     cursor.expect("ROLLBACK")
     cursor.accept("WORK")
     cursor.end()
     return Transaction("ROLLBACK")
 
 
-def _explain(cursor: _Cursor) -> Statement:
+def _explain(cursor: TokenCursor) -> Statement:
     cursor.expect("EXPLAIN")
     analyze = cursor.accept("ANALYZE")
     cursor.accept("VERBOSE")
@@ -385,7 +294,7 @@ def _explain(cursor: _Cursor) -> Statement:
     return Explain(sql, analyze, kind)
 
 
-def _call(cursor: _Cursor) -> Statement:
+def _call(cursor: TokenCursor) -> Statement:
     cursor.expect("CALL")
     name = cursor.name()
     cursor.expect("(")
@@ -422,7 +331,7 @@ def _parse(sql: str) -> exp.Expression:
         highlight = str(detail.get("highlight") or "")
         offset = sql.find(str(detail.get("start_context") or "") + highlight)
         if highlight and offset >= 0:
-            place = _place(sql, offset + len(str(detail.get("start_context") or "")))
+            place = place_at(sql, offset + len(str(detail.get("start_context") or "")))
         raise located("SYNTAX_ERROR", f"mismatched input '{highlight}'", place) from error
     if not isinstance(tree, exp.Expression):
         raise mismatched(None, sql)
@@ -447,7 +356,7 @@ def _engine_statement(sql: str) -> Sql:
         return Sql(tree, "ALTER TABLE")
     if isinstance(tree, exp.Comment):
         return Sql(tree, "COMMENT")
-    cursor = _Cursor(sql)
+    cursor = TokenCursor(sql)
     raise cursor.mismatch(
         "'ALTER', 'ANALYZE', 'CALL', 'COMMENT', 'COMMIT', 'CREATE', 'DEALLOCATE', 'DELETE', 'DESC', 'DESCRIBE', "
         "'DROP', 'EXECUTE', 'EXPLAIN', 'INSERT', 'MERGE', 'PREPARE', 'RESET', 'ROLLBACK', 'SET', 'SHOW', 'START', "
@@ -471,7 +380,7 @@ def parse_expression(sql: str) -> exp.Expression:
     return found
 
 
-def _expressions(cursor: _Cursor) -> tuple[str, ...]:
+def _expressions(cursor: TokenCursor) -> tuple[str, ...]:
     """The texts of a comma-separated list that runs to the end of the statement."""
     parts: list[str] = []
     depth = 0
@@ -496,12 +405,12 @@ def _expressions(cursor: _Cursor) -> tuple[str, ...]:
 
 
 def count_parameters(sql: str) -> int:
-    return sum(token.token_type == TokenType.PLACEHOLDER for token in _Cursor(sql).tokens)
+    return sum(token.token_type == TokenType.PLACEHOLDER for token in TokenCursor(sql).tokens)
 
 
 def bind_parameters(sql: str, parameters: Sequence[str]) -> str:
     """The statement with each `?` replaced, in the order of the text."""
-    places = [token for token in _Cursor(sql).tokens if token.token_type == TokenType.PLACEHOLDER]
+    places = [token for token in TokenCursor(sql).tokens if token.token_type == TokenType.PLACEHOLDER]
     if len(places) != len(parameters):
         raise located(
             "INVALID_PARAMETER_USAGE",
@@ -511,7 +420,7 @@ def bind_parameters(sql: str, parameters: Sequence[str]) -> str:
     result: list[str] = []
     position = 0
     for token, value in zip(places, parameters, strict=True):
-        single = len(_Cursor(value).tokens) == 1
+        single = len(TokenCursor(value).tokens) == 1
         result += [sql[position : token.start], value if single else f"({value})"]
         position = token.end + 1
     return "".join(result) + sql[position:]

@@ -1,7 +1,7 @@
 """The tables of the `system` catalog, computed when a query reads them.
 
 Called by the catalogs in a query's thread with a view of the cluster. `jdbc` is there because JDBC
-drivers list schemas and tables through it.
+drivers list schemas and tables through it; its rows are the catalogs' business.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from sandbox.trino import jdbc_tables
 from sandbox.trino.configuration import CatalogConfiguration
 from sandbox.trino.nodes import Node
 from sandbox.trino.query import Query
@@ -39,10 +40,7 @@ _SCHEMAS: dict[str, dict[str, Columns]] = {
         "catalogs": _types("catalog_name varchar; connector_id varchar; connector_name varchar; state varchar"),
         "table_comments": _types("catalog_name varchar; schema_name varchar; table_name varchar; comment varchar"),
     },
-    "jdbc": {
-        "catalogs": _types("table_cat varchar"),
-        "types": _types("type_name varchar; data_type bigint"),
-    },
+    "jdbc": jdbc_tables.TABLES,
 }  # fmt: skip
 
 
@@ -76,8 +74,6 @@ class ClusterTables:
         if (schema, table) == ("metadata", "catalogs"):
             named = [(catalog.name, catalog.name, catalog.connector, "OPERATIONAL") for catalog in self._catalogs]
             return [*named, ("system", "system", "system", "OPERATIONAL")]
-        if (schema, table) == ("jdbc", "catalogs"):
-            return [(name,) for name in sorted([*(catalog.name for catalog in self._catalogs), "system"])]
         return []
 
 

@@ -313,6 +313,15 @@ async def test_heads_keep_a_query_alive_and_say_nothing(client: Client) -> None:
     assert (await client.call("HEAD", uri.replace("/executing/2", "/executing/1"))).status == 404
 
 
+async def test_a_statement_without_a_result_has_an_empty_list_of_columns(client: Client) -> None:
+    last = (await client.pages("CREATE SCHEMA memory.empty"))[-1].json
+    assert (last["columns"], last["updateType"]) == ([], "CREATE SCHEMA")
+    assert "data" not in last
+    counted = (await client.pages("CREATE TABLE memory.empty.t AS SELECT 1 x"))[-1].json
+    assert (counted["updateType"], counted["updateCount"]) == ("CREATE TABLE", 1)
+    assert counted["columns"][0]["name"] == "rows"
+
+
 # Errors
 
 

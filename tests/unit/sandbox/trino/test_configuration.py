@@ -56,6 +56,8 @@ def test_a_valid_configuration_is_understood() -> None:
             {"memory.heap-headroom-per-node": "3GB"},
             "Invalid memory configuration. The sum of max query memory per node",
         ),
+        ({"http-server.https.enabled": "true"}, "serves plain HTTP only"),
+        ({"http-server.http.enabled": "false"}, "serves plain HTTP only"),
         ({"discovery.uri": "not a uri"}, "for type java.net.URI (property 'discovery.uri')"),
         ({"http-server.authentication.type": "MAGIC"}, "Unknown authentication type: magic"),
         (

@@ -446,6 +446,17 @@ def test_tables_come_and_go_with_their_declared_types(engine: Engine) -> None:
     run(engine, "DROP SCHEMA memory.other")
 
 
+def test_metadata_tables_list_what_is_there(engine: Engine) -> None:
+    sql = """
+        SELECT column_name, data_type FROM information_schema.columns
+        WHERE table_schema = 'tiny' AND table_name = 'region'
+    """
+    assert run(engine, sql)[2] == [["regionkey", "bigint"], ["name", "varchar(25)"], ["comment", "varchar(152)"]]
+    assert run(engine, "SELECT count(*) FROM tpch.information_schema.tables WHERE table_schema = 'tiny'")[2] == [[8]]
+    assert run(engine, "SELECT * FROM tpch.information_schema.views")[2] == []
+    assert run(engine, "SELECT '\"columns\"', count(*) > 0 FROM information_schema.columns")[2] == [['"columns"', True]]
+
+
 def test_prepared_statements_are_described(engine: Engine) -> None:
     prepared = {"p": "SELECT nationkey, name FROM nation WHERE nationkey = ? AND name = ?"}
     assert run(engine, "DESCRIBE INPUT p", prepared=prepared)[2] == [[0, "unknown"], [1, "unknown"]]
