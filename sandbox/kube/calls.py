@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from sandbox.kube import causes, errors, patching
+from sandbox.kube.call import Call
 from sandbox.kube.errors import Cause
 from sandbox.kube.paths import Target, is_true
 from sandbox.kube.rbac import User
 from sandbox.kube.resources import Kind
-from sandbox.kube.verbs import Call
 
 _LONGEST_MANAGER: Final = 128
 _OPTIONS: Final = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}

@@ -9,9 +9,10 @@ from urllib.parse import quote, urlencode
 import aiohttp
 
 from sandbox.kube import errors, meta, selectors
+from sandbox.kube.call import Call, DeleteOptions
 from sandbox.kube.resources import Registry
 from sandbox.kube.store import GroupResource
-from sandbox.kube.verbs import Call, DeleteOptions, Verbs
+from sandbox.kube.verbs import Verbs
 
 Object = dict[str, Any]
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 import orjson
 
 from sandbox.kube import errors, patching, selectors
+from sandbox.kube.call import Call
 from sandbox.kube.resources import Kind, ScalePaths
-from sandbox.kube.verbs import Call, Verbs
+from sandbox.kube.verbs import Verbs
 
 Object = dict[str, Any]
 

@@ -19,16 +19,18 @@ from aiohttp import web
 
 from sandbox.kube import authn, bodies, errors, paths, pod_endpoints, rbac, reviews, scaling
 from sandbox.kube.authn import Authenticator
+from sandbox.kube.call import Call, DeleteOptions
 from sandbox.kube.calls import read_call
 from sandbox.kube.discovery import Discovery
 from sandbox.kube.errors import StatusError
+from sandbox.kube.intake import read_body, report_unknown
 from sandbox.kube.listing import Page, Selection, list_page
 from sandbox.kube.openapi import OpenAPI
 from sandbox.kube.paths import Target
 from sandbox.kube.presenting import Form
 from sandbox.kube.rbac import User
 from sandbox.kube.resources import Kind, Registry
-from sandbox.kube.verbs import Call, DeleteOptions, Verbs
+from sandbox.kube.verbs import Verbs
 from sandbox.kube.watching import Watch
 
 Object = dict[str, Any]
@@ -170,12 +172,12 @@ class Service:
         document = None if content_type == "application/json-patch+json" else bodies.decode(body, content_type)
         if call.verb == "create":
             if not kind.verbs or kind.verbs == ("create",):
-                return _reply(orjson.dumps(self._review(call, verbs.read_body(call, document))), 201)
+                return _reply(orjson.dumps(self._review(call, read_body(call, document))), 201)
             return _reply(form.of_object(kind, await verbs.create(call, document)), 201)
         if call.verb == "update":
             return _reply(form.of_object(kind, await verbs.update(call, document)))
         obj = await verbs.patch(call, content_type, body, document)
-        return _reply(form.of_object(kind, obj), 201 if call.options.get("created") else 200)
+        return _reply(form.of_object(kind, obj), 201 if call.created else 200)
 
     @staticmethod
     def _check_duplicates(call: Call, body: bytes, content_type: str, query: dict[str, str]) -> None:
@@ -183,13 +185,8 @@ class Service:
         if query.get("fieldValidation") not in ("Strict", "Warn"):
             return
         found = [f'duplicate field "{path}"' for path in bodies.duplicates(body, content_type)]
-        if found and call.field_validation == "Strict":
-            kind = call.kind
-            raise errors.bad_request(
-                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
-                f"strict decoding error: {', '.join(found)}"
-            )
-        call.warnings.extend(found)
+        if found:
+            report_unknown(call, found)
 
     async def _delete_collection(
         self, request: web.BaseRequest, call: Call, target: Target, query: dict[str, str]
@@ -258,7 +255,7 @@ class Service:
 
     async def _finalize(self, call: Call, document: Any) -> Object:
         """Set a namespace's own finalizers, nothing else."""
-        wanted = self._verbs.read_body(call, document)
+        wanted = read_body(call, document)
         finalizers = (wanted.get("spec") or {}).get("finalizers") or []
         call.subresource = ""
 
