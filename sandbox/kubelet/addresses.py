@@ -62,9 +62,13 @@ class HostEntry:
     addresses: tuple[str, ...]
 
 
-def hosts_file(entries: Iterable[HostEntry], local_namespace: str | None = None) -> str:
-    """The names in /etc/hosts format; `local_namespace` adds the short names that hold inside it."""
-    lines = ["# Services of the XTrinode sandbox; rewritten on every change.", "127.0.0.1 localhost"]
+def hosts_file(entries: Iterable[HostEntry], local_namespace: str | None = None, machine: str = "") -> str:
+    """The names in /etc/hosts format; `local_namespace` adds the short names that hold inside it.
+
+    A JVM that is given this file asks nobody else, so the machine's own name has to be in it.
+    """
+    own = f"127.0.0.1 localhost {machine}".rstrip()
+    lines = ["# Services of the XTrinode sandbox; rewritten on every change.", own]
     for entry in sorted(entries):
         full = f"{entry.name}.{entry.namespace}"
         names = [f"{full}.svc.{CLUSTER_DOMAIN}", f"{full}.svc", full]

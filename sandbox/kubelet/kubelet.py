@@ -46,6 +46,7 @@ from sandbox.kubelet.workloads.controllers import WorkloadControllers
 
 log = logging.getLogger(__name__)
 
+WORKER_PAUSE = 1.0  # seconds before a failed worker is replaced
 LOCK_PATIENCE = 3.0  # seconds for the processes of a killed predecessor to be gone
 
 
@@ -212,10 +213,19 @@ class Kubelet:
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         worker = self._workers.get(name)
         self._tasks.pop(name, None)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("the worker of pod %s failed", name, exc_info=task.exception())
-        if worker is not None and (worker.removed or self._stopping):
+        failed = not task.cancelled() and task.exception() is not None
+        if failed:
+            log.error("the worker of pod %s failed; it is made anew", name, exc_info=task.exception())
+        if worker is not None and (worker.removed or self._stopping or failed):
             self._workers.pop(name, None)
+        if failed and not self._stopping:
+            asyncio.get_running_loop().call_later(WORKER_PAUSE, self._take_up, name)
+
+    def _take_up(self, name: str) -> None:
+        """Start over with a pod whose worker failed, as the API server knows it now."""
+        for pod in self._pods.items():
+            if uid(pod) == name:
+                self._saw(pod)
 
     def _config_changed(self, kind: str, where: Key) -> None:
         for worker in list(self._workers.values()):

@@ -8,6 +8,7 @@ what a container writes goes through unchanged.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -32,7 +33,7 @@ class LogEndpoint:
         self._find = find
         app = web.Application()
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
 
     async def start(self) -> None:
         await self._runner.setup()
@@ -85,9 +86,10 @@ class LogEndpoint:
             return web.Response(body=b"".join(read(path, options)), content_type="text/plain")
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
-        async for line in runner.log.follow(options):
-            await response.write(line)
-        await response.write_eof()
+        with contextlib.suppress(ConnectionError):  # the reader left, which is how following usually ends
+            async for line in runner.log.follow(options):
+                await response.write(line)
+            await response.write_eof()
         return response
 
 

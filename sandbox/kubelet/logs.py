@@ -44,6 +44,10 @@ class ContainerLog:
         self._file: IO[bytes] = self.path.open("ab", buffering=0)
         self._size = self.path.stat().st_size
 
+    @property
+    def followers(self) -> int:
+        return len(self._waiters)
+
     def feed(self, is_stderr: bool, data: bytes) -> None:
         """Take output as it comes; whole lines are written at once."""
         rest = self._partial[is_stderr]

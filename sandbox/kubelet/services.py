@@ -7,6 +7,7 @@ beside their place and moved into it, so that a reader never sees half of one.
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 from crds.client.informer import Informer
@@ -20,6 +21,7 @@ class ServiceAddresses:
         self.relay = relay.ServiceRelay()
         self._directory = data_dir / "hosts.d"
         self._all = data_dir / "hosts"
+        self._machine = socket.gethostname()
         self._services = services
         self._slices = slices
         self._written: dict[Path, str] = {}
@@ -32,7 +34,7 @@ class ServiceAddresses:
         """The hosts file for processes of a namespace; exists from now on."""
         path = self._directory / namespace
         if path not in self._written:
-            self._write_one(path, addresses.hosts_file(self._entries(), namespace))
+            self._write_one(path, addresses.hosts_file(self._entries(), namespace, self._machine))
         return path
 
     async def run(self) -> None:
@@ -48,9 +50,9 @@ class ServiceAddresses:
             self._changed.clear()
             self.relay.show(relay.targets(self._services.items(), self._slices.items()))
             entries = self._entries()
-            self._write_one(self._all, addresses.hosts_file(entries))
+            self._write_one(self._all, addresses.hosts_file(entries, None, self._machine))
             for path in [path for path in self._written if path.parent == self._directory]:
-                self._write_one(path, addresses.hosts_file(entries, path.name))
+                self._write_one(path, addresses.hosts_file(entries, path.name, self._machine))
 
     def _on_change(self, event: str, old: Object | None, new: Object | None) -> None:
         self._changed.set()

@@ -104,6 +104,16 @@ class Cluster:
         """The Deployment, once its controller has seen its latest spec and all pods of it are available."""
         return await self.until(DEPLOYMENTS, name, rolled_out)
 
+    async def said(self, name: str, lines: int = 1, **options: Any) -> str:
+        """What a container wrote, once that is so many lines: a process is up before it says anything."""
+        seen = b""
+        async with asyncio.timeout(PATIENCE):
+            async for chunk in self.client.logs(name, NAMESPACE, follow=True, **options):
+                seen += chunk
+                if seen.count(b"\n") >= lines:
+                    break
+        return seen.decode()
+
     async def logs(self, name: str, **options: Any) -> str:
         chunks = [chunk async for chunk in self.client.logs(name, NAMESPACE, **options)]
         return b"".join(chunks).decode()

@@ -71,7 +71,7 @@ FAMILY = "sleep 1000 & echo $$$$ $!; wait"
 
 
 async def family(cluster: Cluster, name: str) -> list[int]:
-    return [int(word) for word in (await cluster.logs(name)).split()]
+    return [int(word) for word in (await cluster.said(name)).split()]
 
 
 async def ended(processes: list[int]) -> None:
@@ -213,7 +213,7 @@ async def test_containers_outlive_the_api_server_and_it_learns_what_happened_mea
         await cluster.create(pod("steady", "echo $$$$; exec sleep 1000"), pod("dies", "echo $$$$; exec sleep 1000"))
         for name in ("steady", "dies"):
             await cluster.ready_pod(name)
-        steady, dies = int(await cluster.logs("steady")), int(await cluster.logs("dies"))
+        steady, dies = int(await cluster.said("steady")), int(await cluster.said("dies"))
         await first.stop()
         subprocess.run(["kill", "-KILL", str(dies)], check=True)
         worker = kubelet.find(NAMESPACE, "dies")

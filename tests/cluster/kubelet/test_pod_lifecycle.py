@@ -7,6 +7,7 @@ logs; finished pods.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -69,7 +70,7 @@ async def test_init_containers_run_one_after_the_other_before_the_main_one(clust
     await cluster.create(pod("a", 'cat "$XTRINODE_SANDBOX_ROOT/shared/log"; exec sleep 1000', spec=spec, **mount))
     found = await cluster.ready_pod("a")
     assert [item["state"]["terminated"]["exitCode"] for item in found["status"]["initContainerStatuses"]] == [0, 0]
-    assert await cluster.logs("a", container="main") == "1\n2\n"
+    assert await cluster.said("a", 2, container="main") == "1\n2\n"
 
 
 async def test_a_failing_init_container_is_repeated_until_it_succeeds(cluster: Cluster, pod: MakePod) -> None:
@@ -98,7 +99,7 @@ async def test_the_environment_holds_secrets_fields_and_the_pods_own_address(clu
     found = await cluster.ready_pod("a")
     address = found["status"]["podIP"]
     assert address.startswith("127.64.")
-    assert await cluster.logs("a") == f"{address}/s3cret 1\n"
+    assert await cluster.said("a") == f"{address}/s3cret 1\n"
 
 
 async def test_mounted_files_follow_their_config_map_and_secrets_are_private(cluster: Cluster, pod: MakePod) -> None:
@@ -112,11 +113,12 @@ async def test_mounted_files_follow_their_config_map_and_secrets_are_private(clu
     )
     await cluster.create(pod("a", script, spec={"volumes": volumes}, volumeMounts=mounts))
     await cluster.ready_pod("a")
-    await cluster.client.patch(CONFIG_MAPS, "conf", NAMESPACE, {"data": {"a.txt": "new"}})
     seen = ""
     async for chunk in cluster.client.logs("a", NAMESPACE, follow=True):
         seen += chunk.decode()
-        if "new" in seen:
+        if seen.endswith("old\n"):
+            await cluster.client.patch(CONFIG_MAPS, "conf", NAMESPACE, {"data": {"a.txt": "new"}})
+        if seen.endswith("new\n"):
             break
     assert seen == "700\n600\nold\nnew\n"
     assert kubelet.find(NAMESPACE, "a") is not None
@@ -195,7 +197,7 @@ async def test_a_killed_process_is_restarted(cluster: Cluster, pod: MakePod) -> 
     await cluster.start_kubelet()
     await cluster.create(pod("a", "echo $$$$; exec sleep 1000"))
     await cluster.ready_pod("a")
-    os.kill(int(await cluster.logs("a")), signal.SIGKILL)
+    os.kill(int(await cluster.said("a")), signal.SIGKILL)
     found = await cluster.until(
         PODS, "a", lambda item: container(item)["restartCount"] == 1 and container(item)["ready"]
     )
@@ -215,7 +217,7 @@ async def test_readiness_follows_its_probe(cluster: Cluster, pod: MakePod) -> No
     probe = {"exec": {"command": ["/bin/sh", "-c", 'test -e "$HOME/ready"']}, "failureThreshold": 1}
     await cluster.create(pod("a", 'echo "$HOME"; exec sleep 1000', readinessProbe=probe))
     await cluster.until(PODS, "a", lambda item: container(item).get("started"))
-    flag = Path((await cluster.logs("a")).strip()) / "ready"
+    flag = Path((await cluster.said("a")).strip()) / "ready"
     flag.touch()
     await cluster.ready_pod("a")
     flag.unlink()
@@ -276,7 +278,7 @@ async def test_a_container_that_ignores_the_request_is_killed_when_its_time_is_u
     await cluster.start_kubelet()
     await cluster.create(pod("a", 'trap "" TERM; echo $$$$; while :; do sleep 0.05; done'))
     await cluster.ready_pod("a")
-    process = int(await cluster.logs("a"))
+    process = int(await cluster.said("a"))
     await cluster.client.delete(PODS, "a", NAMESPACE, grace_period=1)
     await cluster.gone(PODS, "a")
     assert not alive(process)
@@ -286,7 +288,7 @@ async def test_a_forced_delete_kills_at_once(cluster: Cluster, pod: MakePod) -> 
     kubelet = await cluster.start_kubelet()
     await cluster.create(pod("a", 'trap "" TERM; echo $$$$; while :; do sleep 0.05; done'))
     await cluster.ready_pod("a")
-    process = int(await cluster.logs("a"))
+    process = int(await cluster.said("a"))
     await cluster.client.delete(PODS, "a", NAMESPACE, grace_period=0)
     await cluster.gone(PODS, "a")
     await kubelet.settled()
@@ -297,7 +299,7 @@ async def test_children_of_a_container_end_with_it(cluster: Cluster, pod: MakePo
     await cluster.start_kubelet()
     await cluster.create(pod("a", "sleep 1000 & echo $!; wait"))
     await cluster.ready_pod("a")
-    child = int(await cluster.logs("a"))
+    child = int(await cluster.said("a"))
     await cluster.client.delete(PODS, "a", NAMESPACE)
     await cluster.gone(PODS, "a")
     assert not alive(child)
@@ -322,7 +324,7 @@ async def test_a_new_pod_of_the_same_name_is_another_pod(cluster: Cluster, pod: 
     await cluster.client.delete(PODS, "a", NAMESPACE, grace_period=0)
     await cluster.create(pod("a", "echo second; exec sleep 1000"))
     await cluster.ready_pod("a")
-    assert await cluster.logs("a") == "second\n"
+    assert await cluster.said("a") == "second\n"
 
 
 @pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (4, "Failed")])
@@ -333,10 +335,33 @@ async def test_a_pod_that_never_restarts_ends(cluster: Cluster, pod: MakePod, co
     assert container(found)["state"]["terminated"]["exitCode"] == code
 
 
+async def test_a_reader_that_leaves_is_not_followed_any_longer(
+    cluster: Cluster, pod: MakePod, caplog: pytest.LogCaptureFixture
+) -> None:
+    kubelet = await cluster.start_kubelet()
+    await cluster.create(pod("a", "echo up; exec sleep 1000"))
+    await cluster.ready_pod("a")
+    worker = kubelet.find(NAMESPACE, "a")
+    log = worker.log_of("main").log if worker is not None else None  # type: ignore[union-attr]
+    assert log is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", kubelet.log_port)
+    writer.write(b"GET /containerLogs/default/a/main?follow=true HTTP/1.1\r\nHost: x\r\n\r\n")
+    await reader.readuntil(b"up\n")
+    assert log.followers == 1
+    writer.close()
+    for _ in range(200):
+        if not log.followers:
+            break
+        await asyncio.sleep(0.02)
+    assert log.followers == 0
+    assert "Error handling request" not in caplog.text
+
+
 async def test_logs_are_tailed_followed_and_refused_with_a_reason(cluster: Cluster, pod: MakePod) -> None:
     await cluster.start_kubelet()
     await cluster.create(pod("a", "for i in 1 2 3; do echo $i; done; exec sleep 1000"), pod("b", image="no/such:1"))
     await cluster.ready_pod("a")
+    await cluster.said("a", 3)
     assert await cluster.logs("a", tail=2) == "2\n3\n"
     await cluster.until(PODS, "b", lambda item: waiting(item) == "ImagePullBackOff")
     with pytest.raises(ApiError, match="waiting to start: ImagePullBackOff"):

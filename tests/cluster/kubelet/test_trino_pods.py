@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -102,6 +103,37 @@ async def test_a_coordinator_and_its_worker_answer_sql_at_the_services_address(c
     service = await cluster.client.get(SERVICES, "trino-a", NAMESPACE)
     rows = await query(f"http://{service['spec']['clusterIP']}:8080", "SELECT count(*) FROM tpch.tiny.nation")
     assert rows == [[25]]
+
+
+async def test_a_real_server_is_started_by_its_launcher_with_local_paths(cluster: Cluster, tmp_path: Path) -> None:
+    home = tmp_path / "trino"
+    (home / "bin").mkdir(parents=True)
+    launcher = home / "bin" / "launcher"
+    # As the real one does: reads what it is pointed to, and stays in the foreground.
+    launcher.write_text('#!/bin/sh\necho "$@"\ncat "$3"/*.properties "$3"/jvm.config "$3"/catalog/*\nexec sleep 1000\n')
+    launcher.chmod(0o755)
+    await cluster.start_kubelet(trino_home=home)
+    body = deployment("coordinator")
+    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+        del body["spec"]["template"]["spec"]["containers"][0][probe]
+    await cluster.create(CATALOG, config("coordinator"), body)
+    await cluster.until(DEPLOYMENTS, "trino-a-coordinator", rolled_out)
+    (pod,) = await cluster.all_until(PODS, lambda items: len(items) == 1)
+    address = pod["status"]["podIP"]
+    seen = ""
+    async for chunk in cluster.client.logs(pod["metadata"]["name"], NAMESPACE, follow=True):
+        seen += chunk.decode()
+        if "connector.name" in seen:
+            break
+    assert seen.startswith("run --etc-dir /")
+    for line in (
+        f"discovery.uri=http://{address}:8080",
+        f"node.internal-address={address}",
+        f"plugin.dir={home}/plugin",
+        "-Djdk.net.hosts.file=/",
+        "connector.name=tpch",
+    ):
+        assert line in seen
 
 
 async def test_a_configuration_that_trino_refuses_ends_in_a_crash_loop_with_the_reason_in_the_log(

@@ -55,6 +55,13 @@ def test_any_output_survives_any_chunking(tmp_path_factory: pytest.TempPathFacto
     assert text(directory) == wanted
 
 
+@given(st.binary(max_size=200), st.booleans())
+def test_any_file_is_read(tmp_path_factory: pytest.TempPathFactory, data: bytes, stamps: bool) -> None:
+    directory = tmp_path_factory.mktemp("logs")
+    (directory / "0.log").write_bytes(data)
+    assert isinstance(text(directory, timestamps=stamps), bytes)
+
+
 def test_tail_since_and_timestamps(tmp_path: Path) -> None:
     clock = Clock()
     subject = log(tmp_path, clock=clock)

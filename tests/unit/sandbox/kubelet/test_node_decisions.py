@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sandbox.kubelet.addresses import AddressesExhausted, AddressPool, HostEntry, entries_of, hosts_file
 from sandbox.kubelet.node import machine_memory, node_object, node_status
+from sandbox.kubelet.objects import parse_time
 from sandbox.kubelet.scheduling import Amounts, refusal, requests
 from sandbox.kubelet.selectors import selects
 from sandbox.kubelet.settings import Settings
@@ -145,6 +146,12 @@ def test_the_node_tells_where_logs_are_and_what_may_be_requested() -> None:
 @given(st.text(max_size=100))
 def test_any_meminfo_is_read(text: str) -> None:
     assert machine_memory(text) >= 0
+
+
+@given(st.one_of(st.text(max_size=30), st.none(), st.integers()))
+def test_any_time_is_read_or_is_none(value: object) -> None:
+    found = parse_time(value)
+    assert found is None or found.tzinfo is not None
 
 
 def test_meminfo_gives_bytes() -> None:
