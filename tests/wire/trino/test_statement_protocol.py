@@ -169,7 +169,7 @@ async def test_a_queued_page_can_be_repeated_and_going_elsewhere_is_refused(clie
 
 
 async def test_a_query_waits_for_workers_in_the_queued_phase() -> None:
-    config = {"node-scheduler.include-coordinator": "false", "query-manager.required-workers-max-wait": "300ms"}
+    config = {"node-scheduler.include-coordinator": "false", "query-manager.required-workers-max-wait": "1500ms"}
     async with standin(config) as server, aiohttp.ClientSession() as session:
         client = Client(session, server)
         document = await client.post("SELECT 1")
@@ -274,13 +274,13 @@ async def test_a_poll_is_held_while_there_is_nothing_to_say(client: Client) -> N
     started = asyncio.get_running_loop().time()
     page = (await client.call("GET", uri)).json
     held = asyncio.get_running_loop().time() - started
-    assert 0.9 < held < 3
+    assert 0.9 < held < 15
     assert page["stats"]["state"] == "RUNNING"
     assert page["stats"]["rootStage"]["state"] == "RUNNING"
     assert page["partialCancelUri"].startswith(f"{client.server.url}/v1/statement/executing/partialCancel/")
     started = asyncio.get_running_loop().time()
     await client.call("GET", page["nextUri"] + "?maxWait=10ms")
-    assert asyncio.get_running_loop().time() - started < 0.9
+    assert asyncio.get_running_loop().time() - started < held
 
 
 async def test_a_bad_wait_is_not_found(client: Client) -> None:
@@ -527,7 +527,7 @@ async def test_addresses_are_those_that_the_client_sees() -> None:
 
 
 async def test_queries_that_nobody_polls_are_abandoned() -> None:
-    async with standin({"query.client.timeout": "300ms"}) as server, aiohttp.ClientSession() as session:
+    async with standin({"query.client.timeout": "1s"}) as server, aiohttp.ClientSession() as session:
         client = Client(session, server)
         never = await client.post("SELECT 1")
         uri = await client.executing("SELECT sandbox_sleep(60)")
@@ -542,9 +542,9 @@ async def test_queries_that_nobody_polls_are_abandoned() -> None:
 
 
 async def test_polling_keeps_a_query_from_being_abandoned() -> None:
-    async with standin({"query.client.timeout": "400ms"}) as server, aiohttp.ClientSession() as session:
+    async with standin({"query.client.timeout": "1500ms"}) as server, aiohttp.ClientSession() as session:
         client = Client(session, server)
-        uri = await client.executing("SELECT sandbox_sleep(1.2)")
+        uri = await client.executing("SELECT sandbox_sleep(2.2)")
         document: dict[str, Any] = {"nextUri": uri}
         while "nextUri" in document:
             document = (await client.call("GET", document["nextUri"] + "?maxWait=100ms")).json
