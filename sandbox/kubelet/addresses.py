@@ -8,6 +8,7 @@ writes the files; everything here is pure, and deterministic given the order of 
 from __future__ import annotations
 
 import ipaddress
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -19,13 +20,16 @@ class AddressesExhausted(Exception):
 
 
 class AddressPool:
-    """Hands out addresses in turn, so that a new pod does not inherit the address of one that just left."""
+    """Hands out addresses in turn, so that a new pod does not inherit the address of one that just left.
 
-    def __init__(self, network: str) -> None:
+    `seed` says where to begin: two sandboxes on one machine share the network without knowing of each other.
+    """
+
+    def __init__(self, network: str, seed: str = "") -> None:
         self._network = ipaddress.ip_network(network)
         self._used: dict[str, str] = {}  # address -> pod uid
-        self._next = 1
         self._size = self._network.num_addresses - 2  # neither the network's own address nor the last one
+        self._next = 1 + zlib.crc32(seed.encode()) % self._size
 
     def claim(self, owner: str, wanted: str | None = None) -> str:
         """An address for `owner`: the one it has, the wanted one if that is free, or the next free one."""

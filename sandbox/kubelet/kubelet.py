@@ -115,7 +115,7 @@ class Kubelet:
             nursery=self._nursery,
             checker=self._checker,
             configs=self._configs,
-            addresses=AddressPool(settings.pod_network),
+            addresses=AddressPool(settings.pod_network, str(settings.data_dir)),
             report=self._report,
             hosts_file=self._addresses.hosts_file,
             extra_path=None if shutil.which("curl") else curl.install(settings.data_dir / "bin"),

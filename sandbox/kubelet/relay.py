@@ -20,6 +20,7 @@ from sandbox.kubelet.workloads.endpoint_slices import SERVICE_LABEL
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0
+RETRY = 1.0  # seconds until an address that was taken is tried again
 _CHUNK = 256 * 1024
 
 
@@ -79,6 +80,7 @@ class ServiceRelay:
     def __init__(self) -> None:
         self._wanted: dict[Address, tuple[Address, ...]] = {}
         self._servers: dict[Address, asyncio.Server] = {}
+        self._refused: set[Address] = set()
         self._turn: dict[Address, int] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -115,7 +117,13 @@ class ServiceRelay:
         try:
             self._servers[address] = await asyncio.start_server(accept, address.host, address.port, backlog=512)
         except OSError as error:
-            log.warning("the Service address %s:%d cannot be served: %s", *address, error)
+            # Most likely another sandbox serves it; the address may become free.
+            level = logging.DEBUG if address in self._refused else logging.WARNING
+            log.log(level, "the Service address %s:%d cannot be served yet: %s", *address, error)
+            self._refused.add(address)
+            asyncio.get_running_loop().call_later(RETRY, self._changed.set)
+        else:
+            self._refused.discard(address)
 
     async def _relay(self, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back = None

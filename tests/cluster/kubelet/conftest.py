@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +118,11 @@ class Cluster:
     async def logs(self, name: str, **options: Any) -> str:
         chunks = [chunk async for chunk in self.client.logs(name, NAMESPACE, **options)]
         return b"".join(chunks).decode()
+
+
+def service_address() -> str:
+    """A ClusterIP that no test running beside this one uses."""
+    return f"127.32.{random.randrange(256)}.{random.randrange(1, 255)}"
 
 
 def alive(process: int) -> bool:

@@ -16,7 +16,7 @@ from sandbox.kubelet.forked import Nursery
 from sandbox.kubelet.nursery import MESSAGE_LIMIT
 from sandbox.kubelet.processes import Guard
 from tests.cluster.kubelet.conftest import Cluster, alive, rolled_out
-from tests.cluster.kubelet.test_trino_pods import CATALOG, SERVICE, config, deployment
+from tests.cluster.kubelet.test_trino_pods import CATALOG, config, deployment, service
 
 PROGRAM = "tests.cluster.kubelet.nursery_program"
 
@@ -131,7 +131,7 @@ async def test_forked_trino_pods_have_ids_of_their_own(cluster: Cluster) -> None
     await cluster.start_kubelet()
     worker = deployment("worker")
     worker["spec"]["replicas"] = 3
-    await cluster.create(CATALOG, config("coordinator"), config("worker"), SERVICE, deployment("coordinator"), worker)
+    await cluster.create(CATALOG, config("coordinator"), config("worker"), service(), deployment("coordinator"), worker)
     for role in ("coordinator", "worker"):
         await cluster.until(DEPLOYMENTS, f"trino-a-{role}", rolled_out)
     pods = await cluster.all_until(PODS, lambda items: len(items) == 4)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest_asyncio
 
 from sandbox.kubelet.relay import Address, ServiceRelay
 
-FRONT = Address("127.32.255.1", 18080)
+# An address of this process alone: tests run side by side.
+FRONT = Address(f"127.33.{os.getpid() >> 8 & 255}.{os.getpid() & 255}", 18080)
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -145,6 +147,17 @@ async def test_without_endpoints_the_address_is_closed(relay: ServiceRelay) -> N
             writer.close()
             await asyncio.sleep(0.01)
     raise AssertionError("the address stayed open")
+
+
+async def test_an_address_that_is_taken_is_served_once_it_is_free(relay: ServiceRelay) -> None:
+    other = await asyncio.start_server(says(b"other"), *FRONT)
+    async with backend(says(b"mine")) as mine:
+        relay.show({FRONT: (mine,)})
+        assert await ask() == b"other"
+        other.close()
+        await other.wait_closed()
+        while await ask() != b"mine":
+            await asyncio.sleep(0.02)
 
 
 async def test_a_reset_by_the_endpoint_reaches_the_client(relay: ServiceRelay) -> None:

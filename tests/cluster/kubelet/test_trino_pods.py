@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 
 from crds.client.resources import DEPLOYMENTS, PODS, SERVICES
-from tests.cluster.kubelet.conftest import NAMESPACE, Cluster, rolled_out
+from tests.cluster.kubelet.conftest import NAMESPACE, Cluster, rolled_out, service_address
 
 Object = dict[str, Any]
 CHECK = {"exec": {"command": ["/usr/lib/trino/bin/health-check"]}, "initialDelaySeconds": 10, "periodSeconds": 10}
@@ -36,12 +36,12 @@ CATALOG = {
     "metadata": {"name": "trino-catalog-tpch"},
     "data": {"tpch.properties": "connector.name=tpch\n"},
 }
-SERVICE = {
-    "apiVersion": "v1",
-    "kind": "Service",
-    "metadata": {"name": "trino-a"},
-    "spec": {"selector": {"role": "coordinator"}, "ports": [{"name": "http", "port": 8080, "targetPort": "http"}]},
-}
+
+
+def service() -> Object:
+    ports = [{"name": "http", "port": 8080, "targetPort": "http"}]
+    spec = {"selector": {"role": "coordinator"}, "ports": ports, "clusterIP": service_address()}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "trino-a"}, "spec": spec}
 
 
 def deployment(role: str) -> Object:
@@ -95,13 +95,13 @@ async def test_a_coordinator_and_its_worker_answer_sql_at_the_services_address(c
     await cluster.start_kubelet()
     loop = asyncio.get_running_loop()
     began = loop.time()
-    await cluster.create(CATALOG, config("coordinator"), config("worker"), SERVICE)
+    await cluster.create(CATALOG, config("coordinator"), config("worker"), service())
     await cluster.create(deployment("coordinator"), deployment("worker"))
     for role in ("coordinator", "worker"):
         await cluster.until(DEPLOYMENTS, f"trino-a-{role}", rolled_out)
     assert loop.time() - began < 10  # the manifest's own delays would take 20 s
-    service = await cluster.client.get(SERVICES, "trino-a", NAMESPACE)
-    rows = await query(f"http://{service['spec']['clusterIP']}:8080", "SELECT count(*) FROM tpch.tiny.nation")
+    found = await cluster.client.get(SERVICES, "trino-a", NAMESPACE)
+    rows = await query(f"http://{found['spec']['clusterIP']}:8080", "SELECT count(*) FROM tpch.tiny.nation")
     assert rows == [[25]]
 
 

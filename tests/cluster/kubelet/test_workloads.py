@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from crds.client.resources import DEPLOYMENTS, ENDPOINT_SLICES, PODS, REPLICA_SETS, SERVICES
-from tests.cluster.kubelet.conftest import NAMESPACE, Cluster, is_ready, rolled_out
+from tests.cluster.kubelet.conftest import NAMESPACE, Cluster, is_ready, rolled_out, service_address
 
 Object = dict[str, Any]
 SERVER = """
@@ -67,7 +67,7 @@ def service(name: str = "web", **spec: Any) -> Object:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name},
-        "spec": {"selector": {"app": name}, "ports": ports, **spec},
+        "spec": {"selector": {"app": name}, "ports": ports, "clusterIP": service_address(), **spec},
     }
 
 

@@ -96,6 +96,12 @@ def test_addresses_are_kept_by_their_owner_and_not_reused_at_once() -> None:
     assert pool.claim("e", wanted="10.0.0.1") == "127.64.0.4"
 
 
+def test_two_sandboxes_begin_at_different_addresses() -> None:
+    first, second = (AddressPool("127.64.0.0/10", seed).claim("a") for seed in ("/tmp/one", "/tmp/two"))
+    assert first != second
+    assert AddressPool("127.64.0.0/10", "/tmp/one").claim("b") == first
+
+
 def test_a_full_network_says_so() -> None:
     pool = AddressPool("127.64.0.0/30")
     pool.claim("a")
