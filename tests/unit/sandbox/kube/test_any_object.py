@@ -89,7 +89,9 @@ def test_any_object_is_stored_or_refused(
         try:
             loop.run_until_complete(action)
         except StatusError as error:
-            assert 400 <= error.code < 500, error.message
+            # The real server answers an applied configuration that does not fit the schema with a bare 500.
+            ill_typed = error.code == 500 and error.message.startswith("failed to create typed patch object")
+            assert 400 <= error.code < 500 or ill_typed, error.message
             assert orjson.dumps(error.to_status())
 
     attempt(verbs.create(call(namespaces, "create"), {"metadata": {"name": "n"}}))
