@@ -71,6 +71,7 @@ class StructuralSchema:
         self._root = _compile(openapi)
         # The root of a custom resource always keeps apiVersion, kind and metadata.
         self._root.embedded = True
+        self._has_unique_lists = has_unique_lists(openapi)
         self._fast = jsonschema_rs.Draft202012Validator(
             _json_schema(openapi),
             validate_formats=True,
@@ -95,7 +96,7 @@ class StructuralSchema:
 
     def validate_part(self, value: Any, old: Any, path: str) -> list[Cause]:
         """The same for a value at `path`: for defaults within a schema."""
-        if self._is_valid(value) and not has_unique_lists(self.openapi):
+        if self._is_valid(value) and not self._has_unique_lists:
             return []
         return validate_value(value, self.openapi, path, old)
 
