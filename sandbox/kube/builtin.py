@@ -16,8 +16,8 @@ from sandbox.kube.custom import validate_crd
 from sandbox.kube.errors import Cause, StatusError
 from sandbox.kube.event_forms import core_form, events_form
 from sandbox.kube.merge import BadItem, check_unique
-from sandbox.kube.printing import ROWS
 from sandbox.kube.resources import ALL_VERBS, Kind, ScalePaths
+from sandbox.kube.rows import ROWS
 from sandbox.kube.store import GroupResource, Store
 from sandbox.kube.structural import StructuralSchema
 

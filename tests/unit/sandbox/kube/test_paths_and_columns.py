@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.kube import paths, printing
+from sandbox.kube import paths, printing, rows
 from sandbox.kube.jsonpath import BadPath, JSONPath
 from sandbox.kube.paths import Target
 
@@ -163,13 +163,13 @@ def test_a_pod_row() -> None:
             ],
         },
     }
-    _, cells = printing.ROWS["Pod"]
+    _, cells = rows.ROWS["Pod"]
     assert cells(pod, 100.0)[:7] == ["p", "1/2", "CrashLoopBackOff", "3 (40s ago)", "100s", "127.64.0.1", "n"]
     pod["metadata"]["deletionTimestamp"] = "1970-01-01T00:02:00Z"
     assert cells(pod, 100.0)[2] == "Terminating"
 
 
-@pytest.mark.parametrize("kind", sorted(printing.ROWS))
+@pytest.mark.parametrize("kind", sorted(rows.ROWS))
 def test_every_row_fits_its_columns_also_for_a_bare_object(kind: str) -> None:
-    columns, cells = printing.ROWS[kind]
+    columns, cells = rows.ROWS[kind]
     assert len(cells({"metadata": {"name": "x"}}, 0.0)) == len(columns)
