@@ -1,7 +1,10 @@
-"""Build the data path's hot modules with mypyc: `python -m bench.gateway.compile DIR`.
+"""Build the data path's hot modules with mypyc: `python -m bench.gateway.compile DIR [MODULE_TO_LEAVE ...]`.
 
 DIR becomes a copy of the package with extension modules beside the sources; the interpreter prefers those. Needs a C
 compiler, setuptools and mypy. The same sources run uncompiled; nothing in them knows the difference.
+
+The wire suite runs on such a copy, too: copy `tests` into it and leave `gateway/routing/router.py` uncompiled, because
+the suite's recording router is a subclass, which an extension class cannot have.
 """
 
 from __future__ import annotations
@@ -27,10 +30,14 @@ HOT = [
     "gateway/proxy/answers.py",
     "gateway/proxy/client.py",
     "gateway/proxy/counters.py",
+    "gateway/proxy/deadlines.py",
     "gateway/proxy/dispatch.py",
+    "gateway/proxy/memory.py",
     "gateway/proxy/pages.py",
     "gateway/proxy/paths.py",
     "gateway/proxy/pool.py",
+    "gateway/proxy/reading.py",
+    "gateway/proxy/states.py",
     "gateway/proxy/upstream.py",
 ]
 _SETUP = """
@@ -43,16 +50,17 @@ setup(name="xtrinode-hot", packages=[], ext_modules=modules)
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
-        raise SystemExit("usage: python -m bench.gateway.compile DIR")
+    if len(sys.argv) < 2:
+        raise SystemExit("usage: python -m bench.gateway.compile DIR [MODULE_TO_LEAVE ...]")
+    hot = [module for module in HOT if module not in sys.argv[2:]]
     target = Path(sys.argv[1]).resolve()
     target.mkdir(parents=True, exist_ok=True)
     for package in ("gateway", "crds"):
         shutil.rmtree(target / package, ignore_errors=True)
         shutil.copytree(ROOT / package, target / package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-    (target / "setup.py").write_text(_SETUP.format(hot=HOT))
+    (target / "setup.py").write_text(_SETUP.format(hot=hot))
     subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=target, check=True)
-    print(f"compiled {len(HOT)} modules in {target}; run them with PYTHONPATH={target}")
+    print(f"compiled {len(hot)} modules in {target}; run them with PYTHONPATH={target}")
 
 
 if __name__ == "__main__":
