@@ -81,19 +81,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--startup-seconds",
         type=float,
-        default=float(environment.get("XTRINODE_STARTUP_SECONDS", "0")),
+        default=environment.get("XTRINODE_STARTUP_SECONDS", "0"),
         help="how much longer the server says that it is starting (default %(default)s)",
     )
     parser.add_argument(
         "--latency",
         type=float,
-        default=float(environment.get("XTRINODE_LATENCY", "0")),
+        default=environment.get("XTRINODE_LATENCY", "0"),
         help="seconds before each answer under /v1/ (default %(default)s)",
     )
     parser.add_argument(
         "--error-rate",
         type=float,
-        default=float(environment.get("XTRINODE_ERROR_RATE", "0")),
+        default=environment.get("XTRINODE_ERROR_RATE", "0"),
         help="share of statement requests answered with 503, 0 to 1 (default %(default)s)",
     )
     parser.add_argument(
@@ -104,7 +104,12 @@ def _parser() -> argparse.ArgumentParser:
         help="a fault to inject, repeatable; see below",
     )
     parser.add_argument("--seed", type=int, default=None, help="makes the probabilities repeatable")
-    parser.add_argument("--admin", action="store_true", help="serve /sandbox/..., where faults can be changed")
+    parser.add_argument(
+        "--admin",
+        action="store_true",
+        default=environment.get("XTRINODE_ADMIN") == "true",
+        help="serve /sandbox/..., where faults can be changed",
+    )
     parser.add_argument("--check", action="store_true", help="judge the configuration and exit")
     return parser  # fmt: skip
 
@@ -112,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 def _faults(options: argparse.Namespace) -> Faults:
     import random
 
-    rules = [parse_fault(text) for text in options.fault]
+    rules = [parse_fault(text) for text in [*options.fault, *os.environ.get("XTRINODE_FAULTS", "").split()]]
     if options.error_rate:
         rules.append(parse_fault(f"status,value=503,probability={options.error_rate}"))
     if options.latency:

@@ -17,6 +17,7 @@ from sandbox.trino import config_keys, plugin_files
 from sandbox.trino.connector_keys import CONNECTORS
 from sandbox.trino.jvm import parse_jvm_config
 from sandbox.trino.properties import MalformedProperties, parse_properties
+from sandbox.trino.resource_groups import ResourceGroups
 from sandbox.trino.units import format_data_size, parse_data_size, parse_duration
 
 _ENVIRONMENT_NAME = re.compile(r"[a-z0-9][_a-z0-9]*")
@@ -80,6 +81,7 @@ class ServerConfiguration:
     catalogs: tuple[CatalogConfiguration, ...]
     password_file: Path | None
     access_control: plugin_files.AccessControl
+    resource_groups: ResourceGroups
     properties: Mapping[str, str] = field(repr=False, default_factory=dict)
 
 
@@ -129,7 +131,7 @@ def load_configuration(
     types = _authentication_types(config, problems)
     _check_node(node, config, types, problems)
     memory = _memory(values, heap, problems)
-    access_control = plugin_files.check_plugin_files(
+    plugins = plugin_files.check_plugin_files(
         {name: _properties(name, files, environment, problems) for name in plugin_files.NAMES if name in files},
         authentication_types=types,
         coordinator=values.boolean("coordinator", True),
@@ -169,8 +171,9 @@ def load_configuration(
         max_memory_per_node=memory,
         web_ui_enabled=values.boolean("web-ui.enabled", True),
         catalogs=catalogs,
-        password_file=access_control.password_file,
-        access_control=access_control.access_control,
+        password_file=plugins.password_file,
+        access_control=plugins.access_control,
+        resource_groups=plugins.resource_groups,
         properties={**node, **config},
     )
     if problems.found:

@@ -19,6 +19,7 @@ from sandbox.trino.engine import Engine
 from sandbox.trino.errors import QueryFailure
 from sandbox.trino.query import Query
 from sandbox.trino.query_ids import QueryIdGenerator
+from sandbox.trino.resource_groups import Admission
 from sandbox.trino.session import Session, iso_utc
 from sandbox.trino.session_properties import check_session_property
 from sandbox.trino.units import format_duration, parse_duration
@@ -42,6 +43,8 @@ class Dispatcher:
         self.ids = QueryIdGenerator()
         self.queries: dict[str, Query] = {}
         self.totals = {"started": 0, "completed": 0, "failed": 0}
+        self._admission = Admission(configuration.resource_groups)
+        self._admitted: dict[str, asyncio.Event] = {}
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="query")
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
@@ -96,6 +99,7 @@ class Dispatcher:
             self._check(query)
             if query.done:
                 return
+            await self._wait_for_group(query)
             await self._wait_for_workers(query)
             query.entered("DISPATCHING")
             query.nodes = max(self._active_workers(), 1)
@@ -105,7 +109,28 @@ class Dispatcher:
             query.fail(failure)
         finally:
             query.dispatched.set()
+            for ticket in self._admission.leave(query.id):
+                self._admitted[ticket].set()
+            self._admitted.pop(query.id, None)
             self.totals["failed" if query.failure else "completed"] += 1
+
+    async def _wait_for_group(self, query: Query) -> None:
+        """QUEUED until the resource group has room."""
+        session = query.session
+        path = self._configuration.resource_groups.path_of(session.user, session.source, session.client_tags)
+        query.resource_group = path
+        admitted = self._admitted[query.id] = asyncio.Event()
+        if self._admission.submit(query.id, path):
+            return
+        waiting = asyncio.create_task(admitted.wait())
+        ended = asyncio.create_task(query.ended.wait())
+        try:
+            await asyncio.wait((waiting, ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            ended.cancel()
+        if query.done:
+            raise query.failure or QueryFailure("USER_CANCELED", "Query was canceled")
 
     def _check(self, query: Query) -> None:
         limit = self._configuration.max_query_length

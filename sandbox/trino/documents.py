@@ -197,7 +197,7 @@ def query_summary(query: Query, base: str) -> dict[str, Any]:
             "systemProperties": dict(session.properties),
             "preparedStatements": dict(session.prepared),
         },
-        "resourceGroupId": ["global"],
+        "resourceGroupId": list(query.resource_group),
         "state": query.state,
         "scheduled": "RUNNING" in query.entered_at,
         "self": f"{base}/v1/query/{query.id}",

@@ -1,8 +1,8 @@
 """The small properties files beside config.properties: access control, passwords, groups and the like.
 
 Called by the configuration loader with each file already parsed. It checks that the named plug-in
-exists, that its keys are known and that the files it points at can be read, and returns the two
-facts the stand-in acts on: where the passwords are and who may change a node's state. Catalog and
+exists, that its keys are known and that the files it points at can be read, and returns what the
+stand-in acts on: where the passwords are, who may change a node's state, and the resource groups. Catalog and
 table rules of file-based access control are accepted and not enforced.
 """
 
@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from sandbox.trino.resource_groups import DEFAULT, InvalidResourceGroups, ResourceGroups, parse_resource_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class AccessControl:
 class PluginFiles:
     access_control: AccessControl
     password_file: Path | None
+    resource_groups: ResourceGroups
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,14 @@ def check_plugin_files(
             report("Password authentication is enabled but password-authenticator.properties does not exist")
         elif authenticator.get("password-authenticator.name") == "file":
             password_file = Path(authenticator.get("file.password-file", ""))
-    return PluginFiles(_access_control(files, documents), password_file)
+    groups = DEFAULT
+    document = documents.get("resource-groups.properties")
+    if document is not None:
+        try:
+            groups = parse_resource_groups(document)
+        except InvalidResourceGroups as error:
+            report(f"resource-groups.properties: {error}")
+    return PluginFiles(_access_control(files, documents), password_file, groups)
 
 
 def _check_one(name: str, properties: Mapping[str, str], report: Callable[[str], None]) -> str | None:

@@ -59,9 +59,11 @@ class Query:
         self.update_count: int | None = None
         self.cpu_seconds = 0.0
         self.nodes = 0
+        self.resource_group: tuple[str, ...] = ("global",)
         self.queued_tokens = QueuedTokens()
         self.result_tokens = ResultTokens()
         self.dispatched = asyncio.Event()
+        self.ended = asyncio.Event()
         self.results = ResultBuffer(self._changed_from_thread)
         self._changed = asyncio.Event()
         self._loop = loop
@@ -129,6 +131,8 @@ class Query:
     def _changed_from_thread(self) -> None:
         try:
             self._loop.call_soon_threadsafe(self._changed.set)
+            if self.done:
+                self._loop.call_soon_threadsafe(self.ended.set)
         except RuntimeError:
             return  # the loop is gone: the server is stopping
 

@@ -87,7 +87,7 @@ def _query_row(query: Query) -> tuple[Any, ...]:
         query.session.user,
         query.session.source,
         query.sql,
-        ["global"],
+        query.resource_group,
         int(query.seconds_in("QUEUED", "WAITING_FOR_RESOURCES", "DISPATCHING") * 1000),
         int(query.seconds_in("PLANNING") * 1000),
         int(query.seconds_in("PLANNING") * 1000),

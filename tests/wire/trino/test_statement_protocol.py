@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -186,6 +187,28 @@ async def test_a_query_waits_for_workers_in_the_queued_phase() -> None:
         assert page["stats"]["state"] == "FAILED"
         # Going back two tokens is gone, even with the right slug.
         assert (await client.call("GET", document["nextUri"])).status == 410
+
+
+async def test_a_full_resource_group_makes_queries_wait_and_then_refuses_them(tmp_path: Path) -> None:
+    groups = tmp_path / "groups.json"
+    limits = {"name": "global", "softMemoryLimit": "80%", "hardConcurrencyLimit": 1, "maxQueued": 1}
+    groups.write_text(json.dumps({"rootGroups": [limits], "selectors": [{"group": "global"}]}))
+    text = f"resource-groups.configuration-manager=file\nresource-groups.config-file={groups}\n"
+    files = {"resource-groups.properties": text.encode()}
+    async with standin(files=files) as server, aiohttp.ClientSession() as session:
+        client = Client(session, server)
+        running = await client.executing("SELECT sandbox_sleep(60)")
+        waiting = await client.post("SELECT 1")
+        page = (await client.call("GET", waiting["nextUri"] + "?maxWait=10ms")).json
+        assert "/queued/" in page["nextUri"]
+        refused = await client.post("SELECT 1")
+        error = (await client.call("GET", refused["nextUri"])).json["error"]
+        assert (error["errorName"], error["errorType"]) == ("QUERY_QUEUE_FULL", "INSUFFICIENT_RESOURCES")
+        assert b"trino_execution_name_QueryManager_QueuedQueries 1\n" in (await client.call("GET", "/metrics")).body
+        assert (await client.call("DELETE", running)).status == 204
+        while "/executing/" not in page["nextUri"]:
+            page = (await client.call("GET", page["nextUri"])).json
+        assert (await client.call("GET", page["nextUri"])).json["data"] == [[1]]
 
 
 # The executing phase
