@@ -89,19 +89,21 @@ async def _up(options: Options) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     click.echo("starting the sandbox ...")
-    starting = asyncio.ensure_future(_started(Sandbox(options, click.echo), stop))
+    ready = asyncio.Event()
+    running = asyncio.ensure_future(_started(Sandbox(options, click.echo), ready, stop))
     stopping = asyncio.ensure_future(stop.wait())
-    done, _ = await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-    if starting not in done:
-        starting.cancel()  # Ctrl-C while starting: what has started is stopped on the way out
-        await asyncio.gather(starting, return_exceptions=True)
-        return 130
+    await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    return await starting
+    if not running.done() and not ready.is_set():
+        running.cancel()  # Ctrl-C while starting: what has started is stopped on the way out
+        await asyncio.gather(running, return_exceptions=True)
+        return 130
+    return await running
 
 
-async def _started(sandbox: Sandbox, stop: asyncio.Event) -> int:
+async def _started(sandbox: Sandbox, ready: asyncio.Event, stop: asyncio.Event) -> int:
     async with sandbox:
+        ready.set()
         click.echo(sandbox.table())
         where = sandbox.where
         click.echo(
