@@ -3,15 +3,18 @@
 One informer per kind. A change leads to keys by an index, never by a search through all runtimes: children by
 their owner reference, Secrets and ConfigMaps by who names them, catalogs by the runtimes of their namespace that
 select them. Secrets are reduced on arrival to their keys and a digest, so that no secret content stays in memory;
-foreign ConfigMaps likewise, for their size. Parsed objects are remembered by version.
+foreign ConfigMaps likewise, and pods and Deployments to what is read of them, for their size: five thousand
+runtimes have tens of thousands of objects. Parsed objects are remembered by version.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import orjson
 from pydantic import BaseModel
 
 from controller.drift import digest
@@ -42,7 +45,7 @@ Key = tuple[str, str]
 OURS = f"{meta.MANAGED_BY_LABEL}={meta.MANAGED_BY}"
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
-_KEYS, _DIGEST = "keys", "contentDigest"
+_KEYS, _DIGEST, _PACKED = "keys", "contentDigest", "packedSpec"
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -87,6 +90,37 @@ def reduce_source(obj: Object) -> Object:
     return {"metadata": kept, _KEYS: tuple(sorted(content)), _DIGEST: digest(content)}
 
 
+def reduce_pod(obj: Object) -> Object:
+    """A pod without its spec: what it is made of stands in its Deployment."""
+    metadata, status = obj["metadata"], obj.get("status") or {}
+    kept = ("name", "namespace", "uid", "resourceVersion", "labels", "annotations", "deletionTimestamp")
+    told = ("phase", "reason", "message", "startTime", "conditions", "containerStatuses", "initContainerStatuses")
+    return {
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "status": {key: status[key] for key in told if key in status},
+    }
+
+
+def pack_deployment(obj: Object) -> Object:
+    """A Deployment whose spec is kept small: its dict takes eight times the memory, and it is read whole only when
+    something may have changed it."""
+    spec = obj.get("spec") or {}
+    template = (spec.get("template") or {}).get("metadata") or {}
+    return {
+        **obj,
+        "spec": {"replicas": spec.get("replicas"), "template": {"metadata": template}},
+        _PACKED: zlib.compress(orjson.dumps(spec), 1),
+    }
+
+
+def unpack(obj: Object) -> Object:
+    if _PACKED not in obj:
+        return obj
+    whole = {key: value for key, value in obj.items() if key != _PACKED}
+    whole["spec"] = orjson.loads(zlib.decompress(obj[_PACKED]))
+    return whole
+
+
 def _is_ours(obj: Object) -> bool:
     labels = obj["metadata"].get("labels") or {}
     return labels.get(meta.MANAGED_BY_LABEL) == meta.MANAGED_BY or meta.ROUTES_LABEL in labels
@@ -94,6 +128,9 @@ def _is_ours(obj: Object) -> bool:
 
 def _keep_ours(obj: Object) -> Object:
     return obj if _is_ours(obj) else reduce_source(obj)
+
+
+_TRANSFORMS = {CONFIG_MAPS: _keep_ours, DEPLOYMENTS: pack_deployment}
 
 
 def _by_owner(obj: Object) -> Iterable[Hashable]:
@@ -158,13 +195,18 @@ class Caches:
                 if resource is CONFIG_MAPS
                 else {"owner": _by_owner},
                 on_change=self._config_map_changed if resource is CONFIG_MAPS else self._child_changed,
-                transform=_keep_ours if resource is CONFIG_MAPS else None,
+                transform=_TRANSFORMS.get(resource),
             )
         self.config_maps = self.owned[CONFIG_MAPS.api_version, CONFIG_MAPS.kind]
         self.deployments = self.owned[DEPLOYMENTS.api_version, DEPLOYMENTS.kind]
         self.secrets = Informer(client, SECRETS, on_change=self._secret_changed, transform=reduce_source)
         self.pods = Informer(
-            client, PODS, label_selector=OURS, indexers={"instance": _by_instance}, on_change=self._pod_changed
+            client,
+            PODS,
+            label_selector=OURS,
+            indexers={"instance": _by_instance},
+            on_change=self._pod_changed,
+            transform=reduce_pod,
         )
         self.slices = Informer(
             client, ENDPOINT_SLICES, indexers={"service": _by_service}, on_change=self._slice_changed
@@ -183,7 +225,8 @@ class Caches:
 
     def live(self, ref: ObjectRef) -> Object | None:
         informer = self.owned.get((ref.api_version, ref.kind))
-        return informer.get(ref.namespace, ref.name) if informer is not None else None
+        obj = informer.get(ref.namespace, ref.name) if informer is not None else None
+        return unpack(obj) if obj is not None else None
 
     def children(self, uid: str) -> Iterable[tuple[Resource, Object]]:
         for informer in self.owned.values():
