@@ -30,6 +30,12 @@ says which; a supervisor or Kubernetes starts it again); 2 wrong flags.
 )
 
 
+def _proxy(text: str) -> str:
+    if not text.startswith("http://") or not text.removeprefix("http://").strip("/"):
+        raise ValueError("write http://HOST:PORT")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     kubeconfig: str | None = setting(
@@ -63,6 +69,13 @@ class Settings:
     )
     drain_poll: float = duration("5s", "how often a draining coordinator is asked for its live queries")
     trino_timeout: float = duration("5s", "how long one request to a coordinator may take")
+    trino_proxy: str | None = setting(
+        None,
+        _proxy,
+        "URL",
+        "HTTP proxy through which coordinators are asked: for a controller that runs outside of the pod network. "
+        "HTTP_PROXY is not used: it is rarely meant for pods, and passwords travel here",
+    )
     max_retry_delay: float = duration("5m", "longest wait before a failing runtime is tried again")
     shutdown_timeout: float = duration("20s", "how long work in progress may take after SIGTERM")
     log_format: str = setting("text", one_of("text", "json"), "text|json", "one line per record on stderr")

@@ -78,7 +78,7 @@ class Manager:
             on_published=self.runtimes.add,
             on_written=self._routes_written,
         )
-        self._trino = TrinoClient(timeout=settings.trino_timeout)
+        self._trino = TrinoClient(timeout=settings.trino_timeout, proxy=settings.trino_proxy)
         self._events = EventRecorder(client, "xtrinode-controller")
         self._reconcile_runtime = RuntimeReconciler(
             client,

@@ -48,9 +48,10 @@ class Control:
 
 
 class TrinoClient:
-    """One HTTP session for all coordinators. `timeout` (seconds) bounds each call."""
+    """One HTTP session for all coordinators. `timeout` (seconds) bounds each call, `proxy` (a URL) carries it."""
 
-    def __init__(self, *, timeout: float = 5.0, largest_list: int = _LARGEST_LIST) -> None:
+    def __init__(self, *, timeout: float = 5.0, largest_list: int = _LARGEST_LIST, proxy: str | None = None) -> None:
+        self._proxy = proxy
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(timeout, 3.0))
         self._seconds = timeout
         self._largest_list = largest_list
@@ -94,7 +95,7 @@ class TrinoClient:
         url = f"http://{_place(address, port)}{path}"
         try:
             async with self._session.request(
-                method, url, headers=control.headers(), json=json, allow_redirects=False
+                method, url, headers=control.headers(), json=json, allow_redirects=False, proxy=self._proxy
             ) as answer:
                 if answer.status in (401, 403):
                     raise TrinoError(

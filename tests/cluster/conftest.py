@@ -17,14 +17,14 @@ import pytest
 from crds.client import KubeClient
 from crds.client.resources import NAMESPACES
 from tests.support import clusters
-from tests.support.clusters import Cluster
+from tests.support.clusters import REAL, Cluster
 from tests.support.control_plane import binaries, why_absent
 from tests.support.kube_http import KubeHttp
 
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="session", params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
+@pytest.fixture(scope="session", params=["sandbox", REAL])
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if request.param == "sandbox":
         with clusters.sandbox(tmp_path_factory.mktemp("sandbox")) as running:

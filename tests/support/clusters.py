@@ -14,8 +14,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from sandbox.kube.server import KubeServer
 from tests.support.control_plane import ControlPlane
+
+# A value of the fixture `cluster`. With `--dist loadgroup` the group runs in one worker, so that a session
+# has one real control plane, not one per worker.
+REAL = pytest.param("real", marks=[pytest.mark.real, pytest.mark.xdist_group("real")])
+# For modules that are about the real one only: `pytestmark = ONLY_REAL`.
+ONLY_REAL = pytest.mark.parametrize("cluster", [REAL], indirect=True)
 
 # Changes that the sandbox remembers: few enough that a test can make it forget.
 HISTORY = 500

@@ -3,13 +3,19 @@
 `binaries()` says where they are (None when they are not: `make controlplane` builds them, KUBEBUILDER_ASSETS wins);
 `ControlPlane` runs them on loopback with their own certificates and a kubeconfig for a cluster administrator, and
 takes every process down again by pid. kwok gives pods a life without containers: they turn Ready at once, or as the
-annotations below say, by the stages in `kwok/stages.yaml`.
+annotations below say, by the stages in `kwok/stages.yaml`. A pod that selects a node label which no node has stays
+unschedulable, by the real scheduler.
+
+Pods get multicast addresses (239.0.0.0/8). The API takes them, and the kernel refuses every TCP connection to one on
+the spot: whatever a part under test does with a pod's address, no packet leaves this machine.
+
+Calls by service accounts of our namespaces are audited (who, verb, resource, answer): `audit_log` is the file.
 """
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
+import base64
+import json
 import os
 import shutil
 import signal
@@ -24,10 +30,10 @@ from pathlib import Path
 from types import TracebackType
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.support.authority import Authority, pem
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONTROLLERS = (
@@ -39,6 +45,19 @@ CONTROLLERS = (
 # Annotations on a pod that choose its stage.
 START_DELAY = "kwok.xtrinode.io/start-delay"  # seconds until Ready, e.g. "5s"
 START = "kwok.xtrinode.io/start"  # "crash": the container waits in CrashLoopBackOff and never turns Ready
+EVICT = "kwok.xtrinode.io/evict"  # on a running pod, "true": the node is short of memory and the pod fails as Evicted
+
+POD_NETWORK = "239.0.0.1/8"
+AUDITED_NAMESPACES = ("xtrinode-system", "xtrinode-gateway")
+_AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "Metadata", "userGroups": [f"system:serviceaccounts:{name}" for name in AUDITED_NAMESPACES]},
+        {"level": "None"},
+    ],
+}
 
 
 def binaries() -> Path | None:
@@ -67,59 +86,6 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-class _Authority:
-    """A certificate authority that lives as long as one control plane."""
-
-    def __init__(self, name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = (
-            self._builder(self._name, self._key.public_key())
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
-
-    def issue(
-        self, common_name: str, *, organization: str | None = None, addresses: tuple[str, ...] = ()
-    ) -> tuple[bytes, bytes]:
-        """A certificate and key in PEM: for a server when it has addresses, for a client otherwise."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
-        if organization:
-            attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
-        usage = ExtendedKeyUsageOID.SERVER_AUTH if addresses else ExtendedKeyUsageOID.CLIENT_AUTH
-        builder = self._builder(x509.Name(attributes), key.public_key()).add_extension(
-            x509.ExtendedKeyUsage([usage]), critical=False
-        )
-        if addresses:
-            names = [x509.IPAddress(ipaddress.ip_address(a)) if a[0].isdigit() else x509.DNSName(a) for a in addresses]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
-        return certificate.public_bytes(serialization.Encoding.PEM), _pem(key)
-
-    @property
-    def pem(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
-
-    def _builder(self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=2))
-        )
-
-
-def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
-
-
 class ControlPlane:
     """One control plane; a context manager. `nodes` kwok nodes of 64 CPUs and 512 GiB each."""
 
@@ -131,6 +97,7 @@ class ControlPlane:
         self._commands: dict[str, list[str]] = {}
         self.directory = Path(tempfile.mkdtemp(prefix="xtrinode-control-plane-"))
         self.kubeconfig = self.directory / "kubeconfig"
+        self.audit_log = self.directory / "audit.log"
         self.ready_after = 0.0  # seconds from start to a ready API server
 
     def __enter__(self) -> ControlPlane:
@@ -178,8 +145,6 @@ class ControlPlane:
 
     def compact(self) -> None:
         """Compact etcd at its newest revision: older watches then end with 410 Gone."""
-        import base64
-        import json
 
         def call(path: str, body: dict[str, object]) -> dict[str, object]:
             request = urllib.request.Request(
@@ -196,7 +161,7 @@ class ControlPlane:
     def _start(self) -> None:
         began = time.monotonic()
         self.etcd_port, etcd_peer, self.port, manager_port, scheduler_port, kwok_port = free_ports(6)
-        authority = _Authority("xtrinode-test-ca")
+        authority = Authority("xtrinode-test-ca")
         files = self._write_certificates(authority)
         etcd = f"http://127.0.0.1:{self.etcd_port}"
         peer = f"http://127.0.0.1:{etcd_peer}"
@@ -215,7 +180,8 @@ class ControlPlane:
             + [f"--service-account-key-file={files['sa.pub']}", f"--service-account-signing-key-file={files['sa.key']}"]
             + ["--endpoint-reconciler-type=none", f"--cert-dir={self.directory / 'apiserver'}", "--profiling=false"]
             + ["--enable-priority-and-fairness=false", "--max-requests-inflight=0", "--shutdown-delay-duration=0s"]
-            + ["--max-mutating-requests-inflight=0", "--advertise-address=10.96.0.1"],
+            + ["--max-mutating-requests-inflight=0", "--advertise-address=10.96.0.1"]
+            + [f"--audit-policy-file={files['audit.yaml']}", f"--audit-log-path={self.audit_log}"],
         )
         self._wait(f"https://127.0.0.1:{self.port}/readyz", "kube-apiserver")
         self.ready_after = time.monotonic() - began
@@ -240,24 +206,27 @@ class ControlPlane:
                 "kwok",
                 f"--kubeconfig={self.kubeconfig}",
                 "--manage-all-nodes=true",
+                f"--cidr={POD_NETWORK}",
+                "--node-ip=127.0.0.1",
                 f"--server-address=127.0.0.1:{kwok_port}",
             ]
             + [f"--config={Path(__file__).parent / 'kwok' / 'stages.yaml'}", "--node-lease-duration-seconds=40"],
         )
         self._create_nodes()
 
-    def _write_certificates(self, authority: _Authority) -> dict[str, Path]:
+    def _write_certificates(self, authority: Authority) -> dict[str, Path]:
         service_account = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         names = ("127.0.0.1", "10.96.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
         server_certificate, server_key = authority.issue("kube-apiserver", addresses=names)
         admin_certificate, admin_key = authority.issue("kubernetes-admin", organization="system:masters")
         contents = {
-            "ca.crt": authority.pem,
+            "audit.yaml": yaml.safe_dump(_AUDIT_POLICY).encode(),
+            "ca.crt": authority.certificate_pem,
             "apiserver.crt": server_certificate,
             "apiserver.key": server_key,
             "admin.crt": admin_certificate,
             "admin.key": admin_key,
-            "sa.key": _pem(service_account),
+            "sa.key": pem(service_account),
             "sa.pub": service_account.public_key().public_bytes(
                 serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
             ),
@@ -313,8 +282,6 @@ class ControlPlane:
         return "\n".join((self.directory / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
 
     def _create_nodes(self) -> None:
-        import json
-
         for number in range(self._nodes):
             node = {
                 "apiVersion": "v1",

@@ -38,7 +38,7 @@ from crds.client.resources import (
     SECRETS,
     SELF_SUBJECT_ACCESS_REVIEWS,
 )
-from tests.cluster.client.conftest import HISTORY, Cluster
+from tests.support.clusters import HISTORY, Cluster
 
 
 def config_map(namespace: str, name: str, data: dict[str, str] | None = None, **metadata: Any) -> dict[str, Any]:

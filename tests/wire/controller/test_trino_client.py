@@ -134,3 +134,22 @@ async def test_killing_tells_the_client_why_and_reports_what_would_not_end():
         failed = await trino.kill("127.0.0.1", port, Control(), ["q1", "stubborn"], "suspending")
     assert killed == {"/v1/query/q1/killed": "suspending"}
     assert list(failed) == ["stubborn"]
+
+
+async def test_with_a_proxy_the_coordinators_address_is_only_named_to_it(monkeypatch):
+    """239.0.0.0/8 takes no TCP connection: only the proxy can have answered."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    seen = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(str(request.url))
+        return web.json_response([])
+
+    async with coordinator(answer) as port:
+        async with client(proxy=f"http://127.0.0.1:{port}") as trino:
+            await trino.activity("239.0.0.7", 8080, Control(), NOW)
+        assert seen == ["http://239.0.0.7:8080/v1/query"]
+        async with client() as trino:
+            with pytest.raises(TrinoError):
+                await trino.activity("239.0.0.7", 8080, Control(), NOW)
+        assert len(seen) == 1

@@ -1,0 +1,91 @@
+"""What the real API server was asked by our service accounts, from its audit log, and how that compares to their rules.
+
+A call is one request; a watch counts when it opens. `Calls.since` starts a log at its present end, so that tests that
+share a control plane see their own part only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Rule = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`resource` has the subresource after a slash, as rules write it; `account` is `namespace:name`."""
+
+    account: str
+    verb: str
+    group: str
+    resource: str
+    namespace: str
+    name: str
+    code: int
+
+
+class Calls:
+    def __init__(self, path: Path, start: int = 0) -> None:
+        self._path = path
+        self._start = start
+
+    @classmethod
+    def since(cls, path: Path) -> Calls:
+        """The calls from now on."""
+        return cls(path, path.stat().st_size if path.exists() else 0)
+
+    def __iter__(self) -> Iterator[Call]:
+        """All that was answered so far, each request once."""
+        seen: set[str] = set()
+        with self._path.open("rb") as log:
+            log.seek(self._start)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    return  # still being written
+                event = json.loads(line)
+                if event["auditID"] not in seen:
+                    seen.add(event["auditID"])
+                    if "objectRef" in event:
+                        yield _call(event)
+
+    def refused(self) -> list[Call]:
+        return [call for call in self if call.code in (401, 403)]
+
+    def of(self, account: str) -> list[Call]:
+        """The calls of one account, `namespace:name`."""
+        return [call for call in self if call.account == account]
+
+
+def _call(event: dict[str, Any]) -> Call:
+    about = event["objectRef"]
+    resource = about["resource"] + (f"/{about['subresource']}" if about.get("subresource") else "")
+    return Call(
+        event["user"]["username"].removeprefix("system:serviceaccount:"),
+        event["verb"],
+        about.get("apiGroup", ""),
+        resource,
+        about.get("namespace", ""),
+        about.get("name", ""),
+        (event.get("responseStatus") or {}).get("code", 0),
+    )
+
+
+def unused(rules: Iterable[Rule], calls: Iterable[Call]) -> set[str]:
+    """What rules grant and no call needed, as `verb resource`.
+
+    An apply of an object that is not there yet needs `create` besides `patch`; the log says `patch` and 201.
+    """
+    used = {(call.verb, call.group, call.resource) for call in calls}
+    used |= {("create", call.group, call.resource) for call in calls if (call.verb, call.code) == ("patch", 201)}
+    return {
+        f"{verb} {resource}{'.' + group if group else ''}"
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        if (verb, group, resource) not in used
+    }
