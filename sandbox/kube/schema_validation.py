@@ -73,10 +73,11 @@ def child_path(path: str, key: str) -> str:
 def _value(value: Any, schema: dict[str, Any], path: str, old: Any, causes: list[Cause]) -> None:
     if old is not ABSENT and same(value, old):
         return
-    if not _type(value, schema, path, causes):
-        return
+    fits = _type(value, schema, path, causes)
     if isinstance(schema.get("enum"), list) and not any(same(value, item) for item in schema["enum"]):
         causes.append(not_supported(path, value, schema["enum"]))
+    if not fits:
+        return
     if isinstance(value, str):
         _string(value, schema, path, causes)
     elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -274,7 +275,10 @@ def _unique(value: list[Any], schema: dict[str, Any], path: str, causes: list[Ca
     seen: set[Any] = set()
     for index, item in enumerate(value):
         if kind == "map":
+            if item is None:
+                continue
             if not isinstance(item, dict):
+                causes.append(invalid(f"{path}[{index}]", item, "must be an object for an array of list-type map"))
                 continue
             shown: Any = {key: item[key] for key in keys if key in item}
         else:

@@ -215,6 +215,9 @@ class Verbs:
         wrong = typed_config.mismatches(config, kind.schema)
         if wrong:
             raise StatusError(500, "", typed_config.refusal(kind.api_version, kind.kind, config, wrong))
+        nulls = typed_config.stray_nulls({key: config[key] for key in config if key != "metadata"}, kind.schema)
+        if nulls:
+            raise errors.invalid(kind.kind, kind.group, call.name, nulls)
 
     def _applied(self, call: Call, old: Object, config: Object) -> Object:
         try:

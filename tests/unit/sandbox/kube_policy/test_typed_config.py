@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.kube.typed_config import mismatches, refusal
+from sandbox.kube.typed_config import mismatches, refusal, stray_nulls
 
 STRING = {"type": "string"}
 PART = {"type": "object", "properties": {"name": STRING, "count": {"type": "integer"}}}
@@ -63,6 +63,34 @@ def test_what_does_not_fit_is_named():
         ".s: expected string, got &value.valueUnstructured{Value:3}",
         ".typo: field not declared in schema",
     ]
+
+
+def test_members_of_associative_lists_need_an_identity_of_their_own():
+    openapi = {"type": "object", "properties": {**SCHEMA["properties"]}}
+    openapi["properties"]["tags"] = {"type": "array", "items": STRING, "x-kubernetes-list-type": "set"}
+    assert mismatches({"tags": ["a", "a"]}, openapi) == ['.tags: duplicate entries for key [="a"]']
+    assert mismatches({"tags": [1]}, openapi)[0].startswith(".tags[=1]: expected string")
+    assert mismatches({"parts": [{"count": 1}]}, openapi) == [
+        '.parts: element 0: associative list with keys has an element that omits all key fields ["name"] '
+        "(and doesn't have default values for any key fields)"
+    ]
+    assert mismatches({"parts": [{"name": "a"}, {"name": "a"}]}, openapi) == [
+        '.parts: duplicate entries for key [name="a"]'
+    ]
+
+
+def test_nulls_are_found_where_a_value_is_wanted():
+    properties = {
+        "plain": STRING,
+        "nullable": {"type": "string", "nullable": True},
+        "defaulted": {"type": "string", "default": "d"},
+        "free": {"x-kubernetes-preserve-unknown-fields": True},
+        "items": {"type": "array", "items": {"type": "object", "properties": {"a": STRING}}},
+    }
+    config = {**dict.fromkeys(properties), "items": [{"a": None}, None]}
+    found = stray_nulls(config, {"type": "object", "properties": properties})
+    assert [cause.field for cause in found] == ["plain", "items[0].a", "items[1]"]
+    assert found[0].message == 'Invalid value: "null": plain in body must be of type string: "null"'
 
 
 def test_the_refusal_names_the_object():
