@@ -41,6 +41,19 @@ class ChunkScanner:
     def done(self) -> bool:
         return self._state == _DONE
 
+    def resumed(self, payload: bytes) -> bytes:
+        """All payload passed so far as one chunk, and what must precede the bytes still to come.
+
+        For whoever has held back the beginning of a body and sends another in its place.
+        """
+        begun = b"%x\r\n%b" % (len(payload), payload) if payload else b""
+        if self._state == _DATA_END and payload:
+            return begun + self._tail  # the CRLF, or the rest of it, is still to come
+        begun += b"\r\n" if payload else b""
+        if self._state == _DATA:
+            return begun + b"%x\r\n" % self._left
+        return begun + (b"0\r\n" if self._state in (_TRAILERS, _DONE) else b"") + self._tail
+
     def feed(self, data: bytes, start: int) -> int:
         """Look at data[start:]; the index just after the body's end, MORE, or MALFORMED."""
         pos = start

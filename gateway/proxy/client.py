@@ -18,6 +18,7 @@ from gateway.http1.response import ResponseHead
 from gateway.proxy import dispatch
 from gateway.proxy.answers import plain_error
 from gateway.proxy.counters import BUCKET_SCALE, BUCKETS, count
+from gateway.proxy.editing import without_compression
 from gateway.proxy.memory import NO_MEMO, HeaderMemory, Memo
 from gateway.proxy.pages import Page
 from gateway.proxy.paths import OTHER, POLL, SUBMIT
@@ -190,6 +191,8 @@ class Client(RequestReader):
         if pool is None:
             pool = self.server.pool_of(target)
         self.pool = pool
+        if pool.leaks and self.kind in (POLL, SUBMIT):
+            self.outgoing = without_compression(self.outgoing)
         upstream = pool.take(now)
         if upstream is not None:
             self.phase = WAITING

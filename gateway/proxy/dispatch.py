@@ -16,6 +16,7 @@ from gateway.http1.lines import CHALLENGE, LOCATION, STARTED_TRANSACTION
 from gateway.http1.response import ResponseHead, replace_header
 from gateway.proxy import answers
 from gateway.proxy.counters import count
+from gateway.proxy.editing import edited_uri, own_names
 from gateway.proxy.paths import (
     OTHER,
     POLL,
@@ -183,29 +184,11 @@ def inspect(client: Client, head: ResponseHead, kept: bytes) -> bytes:
             client.router.pin(token, target, now)
     location = noted.get(LOCATION)
     if location is not None:
-        edited = outward(location, target, client.memo_now.base)
+        edited = edited_uri(location, own_names(target), client.memo_now.base)
         if edited is not None:
             client.counters.rewrites += 1
             return replace_header(kept, b"location", edited)
     return kept
-
-
-def outward(uri: bytes, target: Target, base: bytes) -> bytes | None:
-    """`uri` as the client can reach it, when it names the coordinator's own address; None when it is fine as it is."""
-    scheme, separator, rest = uri.partition(b"://")
-    if not separator or scheme.lower() not in (b"http", b"https"):
-        return None
-    for end, byte in enumerate(rest):
-        if byte in b"/?#":
-            authority, path = rest[:end], rest[end:]
-            break
-    else:
-        authority, path = rest, b""
-    authority = authority.lower()
-    address = f"[{target.ip}]" if ":" in target.ip else target.ip
-    host = target.authority.rpartition(b":")[0]
-    own = {target.authority.lower(), host.lower(), f"{address}:{target.port}".encode(), address.encode()}
-    return base + path if authority in own else None
 
 
 def _never_ran(client: Client) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 from crds.trino import QueryState
 
 PREFIX_BYTES: Final = 16 * 1024  # of a response body, at most, that are looked at
+COMPRESSED: Final = (b"gzip", b"x-gzip", b"deflate")
 _INFLATED_BYTES: Final = 16 * 1024
 
 _ID: Final = rb"[0-9]{8}_[0-9]{6}_[0-9]{5}_[a-z0-9]{5}"
@@ -76,7 +77,7 @@ def read_page(body: bytes, chunked: bool, encoding: bytes | None, complete: bool
     if chunked:
         body = dechunked(body)
     if encoding is not None and encoding != b"identity":
-        if encoding not in (b"gzip", b"x-gzip", b"deflate"):
+        if encoding not in COMPRESSED:
             return None
         body = inflated(body)
     return usual_page(body, 0) or _scan(body, complete or len(body) >= _INFLATED_BYTES)
@@ -98,10 +99,10 @@ def dechunked(body: bytes) -> bytes:
     return b"".join(parts)
 
 
-def inflated(body: bytes) -> bytes:
+def inflated(body: bytes, limit: int = _INFLATED_BYTES) -> bytes:
     """The beginning of what a compressed prefix holds; empty when it is not what it claims to be."""
     try:
-        return zlib.decompressobj(47).decompress(body, _INFLATED_BYTES)
+        return zlib.decompressobj(47).decompress(body, limit)
     except zlib.error:
         return b""
 

@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from gateway.proxy.counters import BackendCounters, Counters
+from gateway.proxy.editing import own_names
 from gateway.proxy.upstream import IDLE, Upstream
 from gateway.routing.model import Target
 
@@ -28,7 +29,9 @@ class Pool:
         "counters",
         "idle",
         "idle_timeout",
+        "leaks",
         "open",
+        "own",
         "server",
         "settings",
         "stats",
@@ -45,6 +48,8 @@ class Pool:
         self.target = target
         self.idle: list[Upstream] = []
         self.waiting: deque[Client] = deque()
+        self.own = own_names(target)
+        self.leaks = False  # its pages have been seen to name its own address: they are read and edited from then on
         self.open = 0  # connected, idle or busy
         self.connecting = 0
 

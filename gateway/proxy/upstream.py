@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Final
 from gateway.http1.chunks import MALFORMED, ChunkScanner
 from gateway.http1.response import ResponseHead, kept_of, parse_response_head
 from gateway.proxy.counters import BUCKET_SCALE, BUCKETS
-from gateway.proxy.pages import PREFIX_BYTES, poll_state, read_page, usual_page
+from gateway.proxy.editing import HEAD_BYTES, edited_page, grown_head, whole_head
+from gateway.proxy.pages import (
+    COMPRESSED,
+    PREFIX_BYTES,
+    dechunked,
+    inflated,
+    poll_state,
+    read_page,
+    usual_page,
+)
 from gateway.proxy.paths import POLL, SUBMIT
-from gateway.proxy.states import RELAYING
+from gateway.proxy.states import RELAYING, WAITING
 from gateway.routing.model import Outcome
 
 if TYPE_CHECKING:
@@ -32,6 +41,7 @@ CLOSED: Final = 5
 
 _DETACHED: Final = asyncio.Transport()
 _PAGED: Final = (POLL, SUBMIT)
+_INFLATED_BYTES: Final = 1024 * 1024
 _INTERIM_LIMIT: Final = 32  # 1xx responses to one request
 
 
@@ -44,6 +54,9 @@ class Upstream:
         "counters",
         "encoding",
         "head_buffer",
+        "held",
+        "held_head",
+        "held_total",
         "idle_since",
         "interim",
         "left",
@@ -85,6 +98,9 @@ class Upstream:
         self.prefix: bytearray | None = None  # of a statement's page whose head has not told all yet
         self.look_at = 0  # length of the prefix at which to look again
         self.encoding: bytes | None = None
+        self.held: bytearray | None = None  # of a page that may have to be edited
+        self.held_head = b""
+        self.held_total = 0
 
     # -- asked by pool and client -----------------------------------------------------------------------------------
 
@@ -260,6 +276,12 @@ class Upstream:
             out_head = kept + b"Connection: close\r\n\r\n"
 
         paged = status == 200 and client.kind in _PAGED
+        if paged and (self.pool.leaks or client.kind == SUBMIT) and self._may_leak(client, head, data, body_start):
+            # Where pages can name their coordinator's address, their beginning is looked at before it goes on.
+            client.phase = WAITING
+            self.held = bytearray()
+            self.held_head = out_head
+            self.held_total = self.left
         if phase == LENGTH:
             have = size - body_start
             if have > self.left:
@@ -267,6 +289,10 @@ class Upstream:
                 data = data[: body_start + self.left]
                 have = self.left
             self.left -= have
+            if self.held is not None:
+                self._begin_prefix(head)
+                self._pass(client, data[body_start:], self.left == 0)
+                return
             if paged:
                 state = poll_state(data, body_start) if head.encoding is None and client.kind == POLL else None
                 target = client.target
@@ -285,10 +311,11 @@ class Upstream:
         if phase == CHUNKED:
             self.chunks = ChunkScanner(limits.chunk_line, limits.trailers)
         if paged:
-            self.prefix = bytearray()
-            self.look_at = 0
-            self.encoding = head.encoding
-        if body_start == size:
+            self._begin_prefix(head)
+        if self.held is not None:
+            if body_start < size:
+                self._chunk(client, data[body_start:])
+        elif body_start == size:
             client.write(out_head)
         elif phase == CHUNKED:
             self._chunk(client, data[body_start:], out_head)
@@ -317,9 +344,46 @@ class Upstream:
         """Pass body bytes on."""
         if self.prefix is not None:
             self._look(client, data, last)
+        if self.held is not None:
+            self.held += data
+            if not last and len(self.held) < HEAD_BYTES:
+                return
+            data = self._release(client, last)
+            client.phase = RELAYING
         client.write(out_head + data if out_head else data)
         if last:
             self._done(client, client.clock())
+
+    def _may_leak(self, client: Client, head: ResponseHead, data: bytes, body_start: int) -> bool:
+        """Whether a page has to be held back to see if it names its coordinator's address: not if all of it is here."""
+        if self.phase == UNTIL_CLOSE:
+            return False  # complete when it ends: too late for an edit of its head
+        if self.phase == LENGTH and head.encoding is None and len(data) - body_start >= self.left:
+            return edited_page(data[body_start:], self.pool.own, client.memo_now.base) is not None
+        return True
+
+    def _release(self, client: Client, last: bool) -> bytes:
+        """The response as far as it was held back, with the coordinator's address edited out of the page's head."""
+        assert self.held is not None
+        raw = bytes(self.held)
+        head = self.held_head
+        self.held = None
+        self.held_head = b""
+        payload = raw if self.chunks is None else dechunked(raw)
+        plain = self.encoding is None
+        if self.encoding in COMPRESSED and last:
+            payload = inflated(payload, _INFLATED_BYTES)
+            plain = len(payload) < _INFLATED_BYTES
+        edited = edited_page(payload, self.pool.own, client.memo_now.base) if plain else None
+        if edited is None:
+            return head + raw
+        self.pool.leaks = True
+        self.counters.rewrites += 1
+        if last:
+            return whole_head(head, len(edited)) + edited
+        if self.chunks is not None:
+            return head + self.chunks.resumed(edited)
+        return grown_head(head, self.held_total + len(edited) - len(payload)) + edited
 
     def _done(self, client: Client, now: float) -> None:
         """The response is complete: the connection goes back before the client goes on, so that it finds it."""
@@ -327,6 +391,7 @@ class Upstream:
         self.phase = IDLE
         self.chunks = None
         self.prefix = None
+        self.held = None
         if self.reusable and not self.write_paused and client.body == 0:
             self.unhold()  # else the next request on this connection would wait for ever
             client.upstream = None
@@ -351,10 +416,13 @@ class Upstream:
             if page is not None and (whole or page.state is not None):
                 client.page_seen(page, now)
                 return
+        self._begin_prefix(head)
+        self._look(client, data[body_start:], self.left == 0)
+
+    def _begin_prefix(self, head: ResponseHead) -> None:
         self.prefix = bytearray()
         self.look_at = 0
         self.encoding = head.encoding
-        self._look(client, data[body_start:], self.left == 0)
 
     def _look(self, client: Client, data: bytes, last: bool) -> None:
         """Look at the page's prefix as it grows: with the first piece, at each doubling, and at its end."""
