@@ -95,10 +95,22 @@ async def serve(kubeconfig: str, settings: Settings) -> None:
     # The kubelet has back-off of its own; a call that fails should come back soon.
     retry = RetryPolicy(attempts=2, base=0.1, cap=0.5)
     client = await KubeClient.connect(kubeconfig, user_agent="xtrinode-sandbox-kubelet", retry=retry)
-    async with client, Kubelet(client, settings) as kubelet:
-        log.info("node %s is ready; logs are served on port %d", settings.node_name, kubelet.log_port)
-        await stop.wait()
-        log.info("stopping")
+    async with client:
+        kubelet = Kubelet(client, settings)
+        stopping = asyncio.create_task(stop.wait())
+        starting = asyncio.create_task(kubelet.start())  # as long as the API server does not answer
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                await starting
+                log.info("node %s is ready; logs are served on port %d", settings.node_name, kubelet.log_port)
+            await stopping
+            log.info("stopping")
+        finally:
+            for task in (starting, stopping):
+                task.cancel()
+            await asyncio.gather(starting, stopping, return_exceptions=True)
+            await kubelet.stop()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -55,15 +55,48 @@ class DataDirectoryBusy(Exception):
 
 
 class Kubelet:
+    """Made on the event loop that runs it."""
+
     def __init__(self, client: KubeClient, settings: Settings) -> None:
         self.settings = settings
         self.client = client
         self._workers: dict[str, PodWorker] = {}  # by pod uid
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
-        self._lock: int | None = None
+        self._started = contextlib.AsyncExitStack()  # what start did, to be undone in reverse
         self._stopping = False
         self._synced = False
+        self._guard = Guard()
+        self._nursery = Nursery(self._guard, STAND_IN_MODULES)
+        self._checker = Checker(self._guard)
+        self._events = EventRecorder(client, "xtrinode-sandbox-kubelet", instance=settings.node_name)
+        index = {"namespace": by_namespace}
+        self._pods = Informer(client, PODS, indexers=index)
+        self._services = Informer(client, SERVICES, indexers=index)
+        only_ours = f"metadata.name={settings.node_name}"
+        self._nodes = Informer(client, NODES, field_selector=only_ours, on_change=self._node_changed)
+        self._configs = ConfigSource(client)
+        self._configs.subscribe(self._config_changed)
+        self._controllers = WorkloadControllers(client, self._pods, self._services, self._report)
+        self._addresses = ServiceAddresses(settings.data_dir, self._services, self._controllers.slices)
+        self._logs = LogEndpoint(self.find)
+        self._registration = NodeRegistration(client, settings)
+        body = node_object(settings, 0)
+        body["status"] = node_status(settings, 0, 0, True, datetime.now(UTC))
+        self._binder = Binder(client, settings, body, self._report)
+        self._pods.subscribe(self._pod_changed)
+        self._node = Node(
+            client=client,
+            settings=settings,
+            guard=self._guard,
+            nursery=self._nursery,
+            checker=self._checker,
+            configs=self._configs,
+            addresses=AddressPool(settings.pod_network, str(settings.data_dir)),
+            report=self._report,
+            hosts_file=self._addresses.hosts_file,
+            extra_path=None if shutil.which("curl") else settings.data_dir / "bin",
+        )
 
     async def __aenter__(self) -> Kubelet:
         try:
@@ -80,52 +113,26 @@ class Kubelet:
 
     async def start(self) -> None:
         """Returns when the node is registered and pods are being looked after."""
-        settings = self.settings
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        settings.data_dir.chmod(stat.S_IRWXU)
-        self._lock = await _lock(settings.data_dir / "lock")
-        self._guard = Guard([self._lock])
-        self._guard.start()
-        self._nursery = Nursery(self._guard, STAND_IN_MODULES)
-        self._checker = Checker(self._guard)
-        self._events = EventRecorder(self.client, "xtrinode-sandbox-kubelet", instance=settings.node_name)
-        index = {"namespace": by_namespace}
-        self._pods = Informer(self.client, PODS, indexers=index)
-        self._services = Informer(self.client, SERVICES, indexers=index)
-        nodes = Informer(
-            self.client,
-            NODES,
-            field_selector=f"metadata.name={settings.node_name}",
-            on_change=self._node_changed,
-        )
-        self._configs = ConfigSource(self.client)
-        self._configs.subscribe(self._config_changed)
-        self._controllers = WorkloadControllers(self.client, self._pods, self._services, self._report)
-        self._addresses = ServiceAddresses(settings.data_dir, self._services, self._controllers.slices)
-        self._logs = LogEndpoint(self.find)
+        directory = self.settings.data_dir
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory.chmod(stat.S_IRWXU)
+        lock = await _lock(directory / "lock")
+        self._started.callback(os.close, lock)
+        self._guard.start([lock])
+        self._started.callback(self._guard.stop)
+        self._started.callback(self._nursery.stop)
+        self._started.push_async_callback(self._checker.close)
+        if self._node.extra_path is not None:
+            curl.install(self._node.extra_path)
         await self._logs.start()
-        body = node_object(settings, 0)
-        body["status"] = node_status(settings, 0, 0, True, datetime.now(UTC))
-        self._binder = Binder(self.client, settings, body, self._report)
-        self._pods.subscribe(self._pod_changed)
-        self._node = Node(
-            client=self.client,
-            settings=settings,
-            guard=self._guard,
-            nursery=self._nursery,
-            checker=self._checker,
-            configs=self._configs,
-            addresses=AddressPool(settings.pod_network, str(settings.data_dir)),
-            report=self._report,
-            hosts_file=self._addresses.hosts_file,
-            extra_path=None if shutil.which("curl") else curl.install(settings.data_dir / "bin"),
-        )
-        self._registration = NodeRegistration(self.client, settings, self._logs.port)
+        self._started.push_async_callback(self._logs.stop)
+        self._started.push_async_callback(self._end_background)
         informers = [self._pods, self._services, *self._configs.informers(), *self._controllers.informers()]
         for informer in informers:
             self._spawn(informer.run(), informer.resource.plural)
-        await self._registration.register()
-        self._spawn(nodes.run(), "nodes")
+        await self._registration.register(self._logs.port)
+        self._started.push_async_callback(self._registration.retire)
+        self._spawn(self._nodes.run(), "nodes")
         self._spawn(self._events.run(), "events")
         self._spawn(self._addresses.run(), "service addresses")
         self._spawn(self._begin(), "pods")
@@ -148,26 +155,16 @@ class Kubelet:
         order = StopOrder(asyncio.get_running_loop().time() + self.settings.shutdown_timeout, hooks=False)
         for worker in list(self._workers.values()):
             worker.kubelet_stops(order)
-        if hasattr(self, "_registration"):
-            await self._registration.retire()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=self.settings.shutdown_timeout + 2.0)
-        if hasattr(self, "_events"):
-            await self._events.close(0.2)
-        for task in [*self._tasks.values(), *self._background]:
+        await self._started.aclose()
+
+    async def _end_background(self) -> None:
+        await self._events.close(0.2)
+        tasks = [*self._tasks.values(), *self._background]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), *self._background, return_exceptions=True)
-        if hasattr(self, "_logs"):
-            await self._logs.stop()
-        if hasattr(self, "_checker"):
-            await self._checker.close()
-        if hasattr(self, "_nursery"):
-            self._nursery.stop()
-        if hasattr(self, "_guard"):
-            self._guard.stop()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def log_port(self) -> int:
@@ -234,7 +231,7 @@ class Kubelet:
     def _node_changed(self, event: str, old: Object | None, new: Object | None) -> None:
         if new is None and not self._stopping:
             log.info("the node object was removed; registering again")
-            self._spawn(self._registration.register(), "registration")
+            self._spawn(self._registration.register(self._logs.port), "registration")
 
     def _report(self, obj: Object, kind: str, reason: str, message: str) -> None:
         self._events.event(obj, "Warning" if kind == "Warning" else "Normal", reason, message)

@@ -123,15 +123,16 @@ def node_status(settings: Settings, memory: int, log_port: int, ready: bool, now
 class NodeRegistration:
     """Keeps the Node object true."""
 
-    def __init__(self, client: KubeClient, settings: Settings, log_port: int) -> None:
+    def __init__(self, client: KubeClient, settings: Settings) -> None:
         self._client = client
         self._settings = settings
-        self._log_port = log_port
+        self._log_port = 0
         meminfo = Path("/proc/meminfo")
         self._memory = machine_memory(meminfo.read_text()) if meminfo.exists() else 0
 
-    async def register(self) -> None:
+    async def register(self, log_port: int) -> None:
         """Create or update the Node; repeats until the API server has taken it."""
+        self._log_port = log_port
         failures = 0
         while True:
             try:

@@ -27,14 +27,16 @@ class StartFailed(Exception):
 
 
 class Guard:
-    """Keeps the guard process informed; `with` or `start` and `stop`."""
+    """Keeps the guard process informed."""
 
-    def __init__(self, inherited: Sequence[int] = ()) -> None:
-        self._inherited = tuple(inherited)
+    def __init__(self) -> None:
+        self._inherited: tuple[int, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
         self._groups: set[int] = set()
 
-    def start(self) -> None:
+    def start(self, inherited: Sequence[int] = ()) -> None:
+        """Start the guard, which keeps the inherited descriptors open until its work is done."""
+        self._inherited = tuple(inherited)
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", guard.__file__],
             stdin=subprocess.PIPE,
@@ -68,7 +70,7 @@ class Guard:
         except OSError:
             # Somebody killed the guard: a new one learns all groups.
             process.wait()
-            self.start()
+            self.start(self._inherited)
             for group in self._groups:
                 assert self._process is not None and self._process.stdin is not None
                 self._process.stdin.write(f"+{group}\n".encode())

@@ -199,6 +199,21 @@ async def test_wrong_flags_are_refused_without_a_traceback(daemon: Daemon, flags
     assert message in text and "Traceback" not in text
 
 
+async def test_a_kubelet_that_finds_no_api_server_keeps_trying_and_can_be_stopped(
+    cluster: Cluster, daemon: Daemon, tmp_path: Path
+) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_bytes(cluster.server.kubeconfig_path.read_bytes())
+    await cluster.server.stop()
+    process = await daemon.start("--log-level", "debug", "--kubeconfig", str(kubeconfig))
+    while "not registered yet" not in daemon.output.read_text():
+        assert process.returncode is None
+        await asyncio.sleep(0.02)
+    process.terminate()
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+    assert "Traceback" not in daemon.output.read_text()
+
+
 async def test_containers_outlive_the_api_server_and_it_learns_what_happened_meanwhile(
     tmp_path: Path, pod: MakePod
 ) -> None:
