@@ -1,8 +1,9 @@
 """Which catalogs, schemas, tables and columns there are, and what the engine reads for each table.
 
-Called by the translator (as its resolver) and by the SHOW statements. `tpch` and `memory` catalogs
-hold data; `system` and each catalog's `information_schema` are computed; any other connector is
-listed, and touching it fails as it would when the remote system is out of reach.
+Called by the translator (as its resolver) and by the SHOW statements. `tpch` and `memory` catalogs hold
+data, `blackhole` takes and forgets it, `tpcds` is listed only; `system` and each catalog's
+`information_schema` are computed; any other connector is listed by name, and touching it fails as it
+would when the remote system is out of reach.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ Location = tuple[int, int] | None
 Columns = dict[str, TrinoType]
 INFORMATION_SCHEMA = "information_schema"
 _SCALES = ("sf1", "sf100", "sf1000", "sf10000", "sf100000", "sf300", "sf3000", "sf30000")
-_DATA = ("tpch", "memory")
+_STORED = ("memory", "blackhole")
+_LISTED = (*_STORED, "tpch", "tpcds")
+_TPCDS_TABLES = (
+    "call_center catalog_page catalog_returns catalog_sales customer customer_address customer_demographics date_dim "
+    "dbgen_version household_demographics income_band inventory item promotion reason ship_mode store store_returns "
+    "store_sales time_dim warehouse web_page web_returns web_sales web_site"
+)
 _WRITE_VERBS = {"INSERT": "inserts", "DELETE": "deletes", "UPDATE": "updates", "MERGE": "merges"}
 
 
@@ -77,7 +84,11 @@ class Catalogs:
 
     def has_data(self, catalog: str) -> bool:
         """Whether the stand-in can list what is in the catalog."""
-        return self.connector(catalog) in (*_DATA, "system")
+        return self.connector(catalog) in (*_LISTED, "system")
+
+    def has_columns(self, catalog: str) -> bool:
+        """Whether the columns of its tables are known too."""
+        return self.has_data(catalog) and self.connector(catalog) != "tpcds"
 
     def _require_data(self, catalog: str) -> None:
         """Stop where only the real connector could go on."""
@@ -98,7 +109,7 @@ class Catalogs:
         connector = self.connector(catalog)
         if connector == "system":
             return sorted((*self._system.schemas(), INFORMATION_SCHEMA))
-        if connector == "tpch":
+        if connector in ("tpch", "tpcds"):
             return sorted(("tiny", *_SCALES, INFORMATION_SCHEMA))
         found = self._storage.query(
             "SELECT schema_name FROM duckdb_schemas() WHERE database_name = ? AND NOT internal",
@@ -119,6 +130,8 @@ class Catalogs:
             return dict.fromkeys(self._system.schemas().get(schema, {}), "TABLE")
         if connector == "tpch":
             return dict.fromkeys(tpch.TABLES, "TABLE")
+        if connector == "tpcds":
+            return dict.fromkeys(_TPCDS_TABLES.split(), "TABLE")
         found = self._storage.query(
             "SELECT table_name, table_type FROM information_schema.tables WHERE table_catalog = ? AND table_schema = ?",
             (engine_catalog(catalog), schema),
@@ -135,6 +148,8 @@ class Catalogs:
             return self._system.schemas().get(schema, {}).get(table)
         if connector == "tpch":
             return self._tpch_columns(catalog, table)
+        if connector == "tpcds" and table in _TPCDS_TABLES.split():
+            raise QueryFailure("NOT_SUPPORTED", "The sandbox has no TPC-DS data; use a tpch catalog's schema tiny")
         found = self._storage.query(
             "SELECT column_name, data_type FROM duckdb_columns() "
             "WHERE database_name = ? AND schema_name = ? AND table_name = ? ORDER BY column_index",
@@ -182,14 +197,20 @@ class Catalogs:
             )
             sql = f"SELECT {renamed} FROM read_parquet('{file}')"  # noqa: S608 - names and path are ours
             return Source(_relation(sql), columns)
+        if connector == "blackhole":
+            return Source(_nothing_of(engine_table(name)), columns)
         return Source(engine_table(name), columns)
+
+    def swallows(self, name: Name) -> bool:
+        """Whether rows written there are dropped."""
+        return self.connector(name[0]) == "blackhole"
 
     def target(self, name: Name, action: str, location: Location) -> exp.Expression:
         """The table that a statement changes; refused where the connector cannot."""
         catalog, schema, table = name
         self.require_schema(catalog, schema, location)
         connector = self.connector(catalog)
-        if connector != "memory" or schema == INFORMATION_SCHEMA:
+        if connector not in _STORED or schema == INFORMATION_SCHEMA:
             verb = _WRITE_VERBS.get(action, "this operation")
             if action.startswith("CREATE"):
                 verb = "creating views" if action.endswith("VIEW") else "creating tables"
@@ -225,6 +246,7 @@ class Catalogs:
                 (catalog, schema, name, column, position, None, "YES", kind.display())
                 for schema in schemas
                 for name in sorted(self.tables(catalog, schema))
+                if schema == INFORMATION_SCHEMA or self.has_columns(catalog)
                 for position, (column, kind) in enumerate((self.columns((catalog, schema, name)) or {}).items(), 1)
             ]
         return []
@@ -263,6 +285,11 @@ INFORMATION_TABLES: dict[str, Columns] = {
 
 def _relation(sql: str) -> exp.Expression:
     return exp.Subquery(this=parse_one(sql, read="duckdb"))
+
+
+def _nothing_of(table: exp.Expression) -> exp.Expression:
+    """The table's columns without its rows."""
+    return exp.Subquery(this=exp.select("*").from_(table).where(exp.false()))
 
 
 def _values(columns: Columns, rows: Iterable[Sequence[Any]]) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlglot import exp
 
-from sandbox.trino.catalogs import Catalogs, Columns, declared_columns, engine_catalog
+from sandbox.trino.catalogs import Catalogs, Columns, declared_columns, engine_catalog, engine_table
 from sandbox.trino.dialect import dropped, place_of, qualified
 from sandbox.trino.errors import QueryFailure, located
 from sandbox.trino.session import Session
@@ -56,6 +56,17 @@ class DataDefinition:
         if isinstance(tree, exp.Create):
             return _kind(tree) == "TABLE" and tree.expression is not None
         return isinstance(tree, exp.Insert | exp.Delete | exp.Update | exp.Merge)
+
+    def swallows(self, tree: exp.Expression) -> bool:
+        return self._catalogs.swallows(self._target(tree))
+
+    def emptying(self, tree: exp.Expression) -> str:
+        """What forgets the rows that the statement has just written."""
+        return f"TRUNCATE {engine_table(self._target(tree)).sql('duckdb')}"
+
+    def _target(self, tree: exp.Expression) -> Name:
+        table = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+        return self._name(table)
 
     def apply(self, tree: exp.Expression) -> None:
         if isinstance(tree, exp.Comment):

@@ -116,7 +116,7 @@ class Engine:
         )
         root.execute("SET allowed_directories = [?]", [f"{folder}/"])
         for catalog in self.configuration.catalogs:
-            if catalog.connector == "memory":
+            if catalog.connector in ("memory", "blackhole"):
                 root.execute(f"ATTACH ':memory:' AS \"trino_{catalog.name}\"")
                 root.execute(f'CREATE SCHEMA "trino_{catalog.name}"."default"')
         root.execute(MACROS)
@@ -261,6 +261,8 @@ class Engine:
         _running(handle, pause)
         rows = [row for batch in self._batches(sql, translation.sql, translation, connection) for row in batch]
         changed()
+        if definition.counts_rows(tree) and definition.swallows(tree):
+            self.guarded(sql, None, lambda: connection.query(definition.emptying(tree)))
         if definition.counts_rows(tree):
             count = int(rows[0][0]) if rows and rows[0] else 0
             return Outcome([Column("rows", BIGINT)], iter([[[count]]]), statement.kind, count)

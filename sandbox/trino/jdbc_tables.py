@@ -37,6 +37,8 @@ class CatalogView(Protocol):
 
     def has_data(self, catalog: str) -> bool: ...
 
+    def has_columns(self, catalog: str) -> bool: ...
+
     def schemas(self, catalog: str) -> list[str]: ...
 
     def tables(self, catalog: str, schema: str) -> dict[str, str]: ...
@@ -107,6 +109,7 @@ def rows(table: str, catalogs: CatalogView) -> Iterable[Sequence[Any]]:
             _column_row((catalog, schema, name), column, position, kind)
             for catalog, schema in _schemas(catalogs)
             for name in sorted(catalogs.tables(catalog, schema))
+            if catalogs.has_columns(catalog)
             for position, (column, kind) in enumerate((catalogs.columns((catalog, schema, name)) or {}).items(), 1)
         ]
     if table == "types":

@@ -54,6 +54,8 @@ def engine() -> Iterator[Engine]:
         "tpch": "connector.name=tpch\n",
         "standard": "connector.name=tpch\ntpch.column-naming=STANDARD\n",
         "memory": "connector.name=memory\n",
+        "nothing": "connector.name=blackhole\n",
+        "ds": "connector.name=tpcds\n",
         "lake": "connector.name=hive\nhive.metastore.uri=thrift://h:9083\n",
     }
     found = Engine(configured(etc(catalogs=catalogs)), CACHE)
@@ -444,6 +446,23 @@ def test_tables_come_and_go_with_their_declared_types(engine: Engine) -> None:
     run(engine, "CREATE SCHEMA memory.other")
     assert ["other"] in run(engine, "SHOW SCHEMAS FROM memory")[2]
     run(engine, "DROP SCHEMA memory.other")
+
+
+def test_a_blackhole_takes_rows_and_gives_none(engine: Engine) -> None:
+    hole = {"catalog": "nothing", "schema": "default"}
+    assert run(engine, "CREATE TABLE t AS SELECT * FROM tpch.tiny.nation", **hole)[2] == [[25]]
+    assert run(engine, "INSERT INTO t SELECT * FROM tpch.tiny.nation", **hole)[2] == [[25]]
+    assert run(engine, "SELECT name FROM t", **hole)[1:] == (["varchar(25)"], [])
+    run(engine, "DROP TABLE t", **hole)
+
+
+def test_tpcds_is_listed_and_has_no_rows(engine: Engine) -> None:
+    assert ["tiny"] in run(engine, "SHOW SCHEMAS FROM ds")[2]
+    assert ["store_sales"] in run(engine, "SHOW TABLES FROM ds.tiny")[2]
+    with pytest.raises(QueryFailure, match="no TPC-DS data"):
+        run(engine, "SELECT * FROM ds.tiny.store_sales")
+    with pytest.raises(QueryFailure, match="does not exist"):
+        run(engine, "SELECT * FROM ds.tiny.nope")
 
 
 def test_metadata_tables_list_what_is_there(engine: Engine) -> None:
