@@ -32,11 +32,13 @@ HOT = [
     "gateway/proxy/counters.py",
     "gateway/proxy/deadlines.py",
     "gateway/proxy/dispatch.py",
+    "gateway/proxy/editing.py",
     "gateway/proxy/memory.py",
     "gateway/proxy/pages.py",
     "gateway/proxy/paths.py",
     "gateway/proxy/pool.py",
     "gateway/proxy/reading.py",
+    "gateway/proxy/segments.py",
     "gateway/proxy/states.py",
     "gateway/proxy/upstream.py",
 ]

@@ -21,7 +21,7 @@ from gateway.proxy.counters import BUCKET_SCALE, BUCKETS, count
 from gateway.proxy.editing import without_compression
 from gateway.proxy.memory import NO_MEMO, HeaderMemory, Memo
 from gateway.proxy.pages import Page
-from gateway.proxy.paths import OTHER, POLL, SUBMIT
+from gateway.proxy.paths import OTHER, POLL, SUBMIT, segment_token
 from gateway.proxy.reading import RequestReader
 from gateway.proxy.states import (
     CLOSED,
@@ -322,6 +322,14 @@ class Client(RequestReader):
         if self.kind == SUBMIT:
             self.router.learned(page.query_id, target)
         self.router.query_seen(target, page.query_id, page.state, page.done, now)
+
+    def segments_seen(self, identifiers: list[bytes]) -> None:
+        """The page names spooled segments, which its coordinator alone can serve."""
+        target = self.target
+        assert target is not None
+        now = self.clock()
+        for identifier in identifiers:
+            self.router.pin(segment_token(identifier), target, now)
 
     def response_done(self, now: float) -> None:
         """The last byte of the coordinator's response has gone on."""

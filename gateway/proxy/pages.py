@@ -12,6 +12,7 @@ import zlib
 from typing import Final
 
 from crds.trino import QueryState
+from gateway.proxy.segments import MARK as SEGMENTS
 
 PREFIX_BYTES: Final = 16 * 1024  # of a response body, at most, that are looked at
 COMPRESSED: Final = (b"gzip", b"x-gzip", b"deflate")
@@ -37,12 +38,13 @@ _BULKY: Final = frozenset({b"columns", b"data"})
 class Page:
     """What the head of a page told. `state` is None when it lay beyond the prefix."""
 
-    __slots__ = ("done", "query_id", "state")
+    __slots__ = ("done", "query_id", "spooled", "state")
 
     def __init__(self, query_id: bytes, done: bool, state: bytes | None) -> None:
         self.query_id = query_id
         self.done = done
         self.state = state
+        self.spooled = False  # its data is in segments elsewhere
 
 
 def poll_state(data: bytes, start: int) -> bytes | None:
@@ -80,7 +82,10 @@ def read_page(body: bytes, chunked: bool, encoding: bytes | None, complete: bool
         if encoding not in COMPRESSED:
             return None
         body = inflated(body)
-    return usual_page(body, 0) or _scan(body, complete or len(body) >= _INFLATED_BYTES)
+    page = usual_page(body, 0) or _scan(body, complete or len(body) >= _INFLATED_BYTES)
+    if page is not None and SEGMENTS in body:
+        page.spooled = True
+    return page
 
 
 def dechunked(body: bytes) -> bytes:

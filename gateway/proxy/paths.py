@@ -55,7 +55,12 @@ def token_of(target: bytes) -> bytes:
     if found is None:
         return b""
     # A segment's download and its acknowledgement are one thing; so are both ends of an OAuth2 exchange.
-    return (b"spooled:" if found.group(1).startswith(b"v1/") else b"oauth2:") + found.group(2)
+    return segment_token(found.group(2)) if found.group(1).startswith(b"v1/") else b"oauth2:" + found.group(2)
+
+
+def segment_token(identifier: bytes) -> bytes:
+    """The key of a spooled segment."""
+    return b"spooled:" + identifier
 
 
 def transaction_token(transaction: bytes) -> bytes | None:

@@ -24,6 +24,7 @@ from gateway.proxy.pages import (
     usual_page,
 )
 from gateway.proxy.paths import POLL, SUBMIT
+from gateway.proxy.segments import MARK, SegmentWatch
 from gateway.proxy.states import RELAYING, WAITING
 from gateway.routing.model import Outcome
 
@@ -71,6 +72,7 @@ class Upstream:
         "stats",
         "touched",
         "transport",
+        "watch",
         "write_paused",
     )
 
@@ -96,6 +98,7 @@ class Upstream:
         self.left = 0
         self.chunks: ChunkScanner | None = None
         self.prefix: bytearray | None = None  # of a statement's page whose head has not told all yet
+        self.watch: SegmentWatch | None = None
         self.look_at = 0  # length of the prefix at which to look again
         self.encoding: bytes | None = None
         self.held: bytearray | None = None  # of a page that may have to be edited
@@ -294,7 +297,8 @@ class Upstream:
                 self._pass(client, data[body_start:], self.left == 0)
                 return
             if paged:
-                state = poll_state(data, body_start) if head.encoding is None and client.kind == POLL else None
+                plain = head.encoding is None and client.kind == POLL and data.find(MARK, body_start) < 0
+                state = poll_state(data, body_start) if plain else None
                 target = client.target
                 if state is not None and target is not None:
                     client.router.query_seen(target, client.query_id, state, False, now)
@@ -344,6 +348,8 @@ class Upstream:
         """Pass body bytes on."""
         if self.prefix is not None:
             self._look(client, data, last)
+        elif self.watch is not None:
+            client.segments_seen(self.watch.feed(data))
         if self.held is not None:
             self.held += data
             if not last and len(self.held) < HEAD_BYTES:
@@ -391,6 +397,7 @@ class Upstream:
         self.phase = IDLE
         self.chunks = None
         self.prefix = None
+        self.watch = None
         self.held = None
         if self.reusable and not self.write_paused and client.body == 0:
             self.unhold()  # else the next request on this connection would wait for ever
@@ -413,7 +420,7 @@ class Upstream:
         if head.encoding is None:
             page = usual_page(data, body_start)
             whole = self.left == 0 or len(data) - body_start >= PREFIX_BYTES
-            if page is not None and (whole or page.state is not None):
+            if page is not None and (whole or page.state is not None) and data.find(MARK, body_start) < 0:
                 client.page_seen(page, now)
                 return
         self._begin_prefix(head)
@@ -428,6 +435,7 @@ class Upstream:
         """Look at the page's prefix as it grows: with the first piece, at each doubling, and at its end."""
         prefix = self.prefix
         assert prefix is not None
+        before = bytes(prefix)
         prefix += data[: PREFIX_BYTES - len(prefix)]
         full = last or len(prefix) >= PREFIX_BYTES
         if len(prefix) < self.look_at and not full:
@@ -438,5 +446,8 @@ class Upstream:
         if page is not None and (full or page.state is not None):
             client.page_seen(page, client.clock())
             self.prefix = None
+            if page.spooled:
+                self.watch = SegmentWatch(self.chunks is not None, self.encoding in COMPRESSED)
+                client.segments_seen(self.watch.feed(before + data))
         elif full:
             self.prefix = None
