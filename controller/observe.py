@@ -36,6 +36,7 @@ def observe(
     *,
     published: RouteState | None,
     route_settled: bool,
+    conflicts: tuple[str, ...],
     last_active: datetime | None,
 ) -> Observed:
     namespace, name, uid = x.metadata.namespace, x.metadata.name, x.metadata.uid
@@ -69,6 +70,7 @@ def observe(
         catalogs=catalogs,
         published=published,
         route_settled=route_settled,
+        conflicts=conflicts,
         last_active=last_active,
     )
 

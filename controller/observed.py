@@ -129,6 +129,7 @@ class Observed:
     catalogs: tuple[CatalogFacts, ...] = ()
     published: RouteState | None = None  # this runtime's backend in the live routes; None: not in them
     route_settled: bool = False  # `published` has been so for long enough that no query is on its way
+    conflicts: tuple[str, ...] = ()  # selectors that this runtime wants and an older one has, in words
     activity: Activity | None = None  # None: the coordinator was not asked
     last_active: datetime | None = None  # newest activity known from earlier observations
 

@@ -45,6 +45,10 @@ from crds.v1.xtrinode import XTrinode
 _DEPLOYMENT = ("apps/v1", "Deployment")
 #: lastActivity is written when it moved by this much: a busy runtime is not a reason to write every minute.
 _ACTIVITY_STEP = timedelta(minutes=10)
+_NO_KEDA = (
+    "KEDA objects are not made by this version: the workers start with spec.minWorkers (at least one) and keep "
+    "the number that you or a ScaledObject of your own gives the Deployment"
+)
 #: Between the two steps of a phase that may not jump.
 _NEXT_STEP = 0.05
 
@@ -398,6 +402,8 @@ class _Look:
             catalog_problems=self.selection.unusable,
             blocked="; ".join(self._troubles()),
             published=self.observed.published,
+            conflicts=self.observed.conflicts,
+            autoscaler=_NO_KEDA if self.shape.workers.keda is not None else "",
             workers=_ready_workers(self.observed),
             drain_started=drain_started,
             last_activity=self.last_activity,

@@ -168,6 +168,7 @@ class RuntimeReconciler:
             x,
             published=self._routes.published(key),
             route_settled=self._routes.is_settled(key),
+            conflicts=self._routes.conflicts_of(key),
             last_active=known[1] if known is not None and known[0] == x.metadata.uid else None,
         )
         planned = self._decide(x, observed)

@@ -35,8 +35,8 @@ def awake(shape: RuntimeShape, role: Role, live: Workload | None, floor: int) ->
     workers = shape.workers
     if workers.fixed is not None:
         return Target(workers.fixed, workers.fixed, "spec.maxWorkers says so")
-    # A HorizontalPodAutoscaler never leaves zero by itself.
-    least = max(workers.min, min(floor, workers.max), 1 if workers.mode == "hpa" else 0)
+    # A HorizontalPodAutoscaler never leaves zero by itself, and nobody else may be there to do it.
+    least = max(workers.min, min(floor, workers.max), 1)
     if live is not None and live.held == 0 and live.wanted < least:
         return Target(least, least, "the runtime woke up")
     return Target(None, least, "the autoscaler decides")

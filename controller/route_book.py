@@ -101,6 +101,11 @@ class RouteBook:
         found = self._published.get(object_key(*key))
         return found[0] if found else None
 
+    def conflicts_of(self, key: Key) -> tuple[str, ...]:
+        """The selectors that the runtime wanted and did not get, as sentences."""
+        name = object_key(*key)
+        return tuple(str(conflict) for conflict in self.conflicts if conflict.loser == name)
+
     def is_settled(self, key: Key) -> bool:
         """Whether the runtime's published state takes no new statements, and has not for long enough."""
         found = self._published.get(object_key(*key))
@@ -145,10 +150,11 @@ class RouteBook:
         for name in live:
             if name.startswith(shard_name(0)):
                 await self._remove_shard(name)
+        settled = set(self.conflicts) ^ set(table.conflicts)
         self.conflicts = table.conflicts
         states = {backend.key: backend.state for route in table.routes for backend in route.backends}
         self._on_written(len(states), len(table.conflicts))
-        self._note(states)
+        self._note(states, {conflict.loser for conflict in settled})
 
     async def _write_shard(self, name: str, text: str) -> None:
         await self._client.apply(
@@ -173,15 +179,15 @@ class RouteBook:
         except NotFound:
             return
 
-    def _note(self, states: dict[str, RouteState]) -> None:
+    def _note(self, states: dict[str, RouteState], losers: set[str]) -> None:
         now = self._clock()
-        changed = [name for name in self._published.keys() | states.keys() if self._state(name) is not states.get(name)]
+        changed = {name for name in self._published.keys() | states.keys() if self._state(name) is not states.get(name)}
         for name in changed:
             if name in states:
                 self._published[name] = (states[name], now)
             else:
                 del self._published[name]
-        for name in sorted(changed):
+        for name in sorted(changed | losers):
             namespace, _, own = name.partition("/")
             self._on_published((namespace, own))
 

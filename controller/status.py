@@ -56,6 +56,10 @@ class Report:
     blocked: str = ""
     """Why pods cannot be placed or started."""
     published: RouteState | None = None
+    conflicts: tuple[str, ...] = ()
+    """Selectors of the route that belong to another runtime."""
+    autoscaler: str = ""
+    """Why nobody scales the workers although somebody should."""
     workers: int = 0
     drain_started: datetime | None = None
     last_activity: datetime | None = None
@@ -211,12 +215,23 @@ def _conditions(x: XTrinode, report: Report, now: datetime) -> list[dict[str, An
         "" if report.applied else message,
     )
     running = report.published is RouteState.RUNNING
-    put(
-        ConditionType.GATEWAY_READY,
-        running,
-        Reason.GATEWAY_REGISTERED if running else Reason.RUNTIME_NOT_READY,
-        f"the gateway's route is {report.published.value if report.published else 'not published yet'}",
-    )
+    if report.conflicts:
+        put(ConditionType.GATEWAY_READY, False, Reason.ROUTE_CONFLICT, "; ".join(report.conflicts))
+    else:
+        put(
+            ConditionType.GATEWAY_READY,
+            running,
+            Reason.GATEWAY_REGISTERED if running else Reason.RUNTIME_NOT_READY,
+            f"the gateway's route is {report.published.value if report.published else 'not published yet'}",
+        )
+    if report.shape is not None:
+        wanted = report.shape.workers.keda is not None
+        put(
+            ConditionType.KEDA_READY,
+            wanted and not report.autoscaler,
+            Reason.KEDA_PLATFORM_MISSING if report.autoscaler else Reason.KEDA_DISABLED,
+            report.autoscaler,
+        )
     put(
         ConditionType.CATALOGS_READY,
         not report.catalog_problems,

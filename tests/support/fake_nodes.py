@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -32,6 +33,7 @@ class FakeNodes:
         self._dirty: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._deployments = Informer(client, DEPLOYMENTS, on_change=self._changed)
         self._pods: dict[tuple[str, str], dict[str, Object]] = {}
+        self._up: set[str] = set()
         self._serial = 0
         self._tasks: list[asyncio.Task[Any]] = []
         self._runner: web.AppRunner | None = None
@@ -110,9 +112,10 @@ class FakeNodes:
             pod = f"{name}-{self._serial}"
             await self._make(namespace, pod, template, spec["template"]["spec"])
             pods[pod] = template
-        if not self.hold:
-            for pod in pods:
+        for pod in pods if not self.hold else ():
+            if pod not in self._up:
                 await self._ready(namespace, pod)
+                self._up.add(pod)
         if obj is None:
             with contextlib.suppress(NotFound):
                 await self._client.delete(ENDPOINT_SLICES, f"{name.removesuffix('-coordinator')}-fake", namespace)
@@ -138,7 +141,8 @@ class FakeNodes:
             await self._client.create(PODS, pod)
 
     async def _ready(self, namespace: str, name: str) -> None:
-        status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        status = {"phase": "Running", "startTime": started, "conditions": [{"type": "Ready", "status": "True"}]}
         with contextlib.suppress(NotFound):
             await self._client.patch(PODS, name, namespace, {"status": status}, subresource="status")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import orjson
 
 from crds.client.resources import (
@@ -175,7 +177,7 @@ async def test_routes_that_somebody_emptied_are_written_again(rig: Rig):
 
 async def test_a_steady_state_makes_no_writes(rig: Rig):
     async with rig.controller() as manager:
-        await rig.create()
+        await rig.create({"autoSuspendAfter": "0s"})
         await rig.reaches("Ready")
         await until(lambda: len(manager.runtimes) == manager.runtimes.processing == manager.runtimes.delayed == 0)
         before = await rig.client.list_(CONFIG_MAPS)
@@ -209,3 +211,32 @@ async def test_a_command_by_annotation_is_taken_and_removed(rig: Rig):
         obj = await rig.reaches("Suspended")
         assert obj["spec"]["suspended"] is True
         assert not obj["metadata"].get("annotations")
+
+
+async def test_of_two_runtimes_that_want_one_hostname_the_older_has_it_and_the_other_is_told(rig: Rig):
+    async def told(name: str, reason: str) -> bool:
+        conditions = (await rig.get(name)).get("status", {}).get("conditions", ())
+        return any(c["type"] == "GatewayReady" and c["reason"] == reason for c in conditions)
+
+    async with rig.controller():
+        await rig.create({"routing": {"hostname": "one.example.com"}}, "older")
+        await rig.reaches("Ready", "older")
+        await asyncio.sleep(1.0)  # creation times have whole seconds
+        await rig.create({"routing": {"hostname": "one.example.com"}}, "newer")
+        await rig.reaches("Ready", "newer")
+        await until(lambda: told("newer", "RouteConflict"))
+        assert await told("older", "GatewayRegistered")
+        await rig.client.delete(XTRINODES, "older", NAMESPACE)
+        await until(lambda: told("newer", "GatewayRegistered"))
+
+
+async def test_an_idle_runtime_suspends_itself_and_a_busy_one_does_not(rig: Rig):
+    rig.nodes.queries = [{"queryId": "q1", "state": "RUNNING"}]
+    async with rig.controller():
+        await rig.create({"autoSuspendAfter": "1s"})
+        await rig.reaches("Ready")
+        await asyncio.sleep(2.5)
+        assert await rig.phase() == "Ready"
+        rig.nodes.queries = []
+        obj = await rig.reaches("Suspended")
+        assert obj["spec"]["suspended"] is True

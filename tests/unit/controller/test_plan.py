@@ -397,6 +397,20 @@ def test_a_spec_that_cannot_be_used_changes_nothing_and_says_why():
     assert "spec.minWorkers" in planned.status["message"]
 
 
+def test_workers_that_nobody_scales_are_not_left_at_zero_in_silence():
+    x = runtime({"minWorkers": 0, "maxWorkers": 3, "keda": {"enabled": True, "scalerType": "prometheus"}})
+    planned = look(x)
+    assert scales(planned)["trino-analytics-worker"] == 1
+    assert condition(planned, "KEDAReady") == ("False", "KEDAPlatformMissing")
+
+
+def test_a_selector_that_another_runtime_has_is_told_and_does_no_harm():
+    x = runtime()
+    planned = look(x, replace(running(x), conflicts=("hostname a.example.com belongs to team-b/x",)))
+    assert condition(planned, "GatewayReady") == ("False", "RouteConflict")
+    assert condition(planned, "Ready")[0] == "True"
+
+
 def test_up_is_what_the_helpers_say():
     assert up(2, "x").serves(2)
     assert not replace(up(2, "x"), updated=1).serves(2)
