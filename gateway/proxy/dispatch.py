@@ -24,6 +24,7 @@ from gateway.proxy.paths import (
     SUBMIT,
     TOKEN,
     challenge_tokens,
+    killed_id,
     kind_of,
     token_of,
     transaction_token,
@@ -60,6 +61,11 @@ def route(client: Client, memo: Memo, now: float) -> None:
         return
     token: bytes | None = None
     if kind == SUBMIT:
+        killed = killed_id(client.outgoing)
+        runs_at = None if killed is None else client.router.owner(killed, now)
+        if isinstance(runs_at, Target):
+            client.forward(runs_at, now)
+            return
         transaction = memo.head.transaction
         token = None if transaction is None else transaction_token(transaction)
     elif kind == TOKEN:

@@ -49,6 +49,22 @@ def kind_of(method: bytes, target: bytes) -> tuple[int, bytes]:
     return (OTHER if _TOKEN(target) is None else TOKEN), b""
 
 
+_KILL: Final = re.compile(
+    rb"\s*CALL\s+(?:system\s*\.\s*)?(?:runtime\s*\.\s*)?kill_query\s*\(\s*(?:query_id\s*=>\s*)?'(" + _ID + rb")'",
+    re.IGNORECASE,
+).match
+
+
+def killed_id(request: bytes) -> bytes | None:
+    """The query that a submitted statement asks to kill; None when it is another statement.
+
+    Only the coordinator that runs a query can kill it. Comments and other ways to write the call are not looked for:
+    such a statement goes where any statement goes.
+    """
+    found = _KILL(request, request.find(b"\r\n\r\n") + 4)
+    return None if found is None else found.group(1)
+
+
 def token_of(target: bytes) -> bytes:
     """The key under which a target of kind TOKEN is pinned to a coordinator."""
     found = _TOKEN(target)

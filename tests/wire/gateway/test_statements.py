@@ -198,6 +198,22 @@ def test_a_transaction_stays_with_its_coordinator() -> None:
     assert bench.connecting[0].target.ip.encode() != owner
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        b"CALL system.runtime.kill_query(query_id => '%b', message => 'no')" % ID,
+        b"  call kill_query ( '%b' )" % ID,
+        b"CALL runtime.kill_query('%b', 'x')" % ID,
+    ],
+)
+def test_a_query_is_killed_where_it_runs(call: bytes) -> None:
+    bench, first, owner = two()
+    for statement, expected in ((call, owner), (b"SELECT '" + call.replace(b"'", b"''") + b"'", first)):
+        client = bench.client()
+        client.send(POST[:-10].replace(b"Length: 8", b"Length: %d" % len(statement)) + b"\r\n" + statement)
+        assert bench.connecting.popleft().target.ip.encode() == expected
+
+
 def test_an_oauth2_exchange_stays_with_its_coordinator() -> None:
     bench, _, _ = two()
     client = bench.client()
