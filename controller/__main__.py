@@ -11,8 +11,8 @@ from controller.manager import LostLeadership, Manager
 from controller.metrics import Metrics
 from crds.client.errors import KubeError
 from crds.client.transport import KubeClient
+from crds.process.listener import PortTaken
 from crds.process.main import run_program
-from crds.process.management import PortTaken
 
 log = logging.getLogger("xtrinode-controller")
 

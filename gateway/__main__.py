@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from crds.client import KubeError
+from crds.process.listener import PortTaken
 from crds.process.main import run_program
-from crds.process.management import PortTaken
 from gateway.config import PROGRAM, Settings
 from gateway.server import CannotServe, serve
 

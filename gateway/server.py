@@ -13,7 +13,8 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from crds.client import KubeClient, KubeError
-from crds.process.management import Management, port_taken
+from crds.process.listener import port_taken
+from crds.process.management import Management
 from crds.process.settings import split_address
 from gateway.addresses import AddressBook
 from gateway.config import Settings

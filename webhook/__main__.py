@@ -10,8 +10,9 @@ import time
 
 from crds.client import ApiError, KubeClient, KubeError
 from crds.client.resources import resource_for
+from crds.process.listener import PortTaken
 from crds.process.main import run_program
-from crds.process.management import Management, PortTaken
+from crds.process.management import Management
 from webhook.authorizer import Authorizer
 from webhook.certificates import Certificates
 from webhook.config import PROGRAM, Settings

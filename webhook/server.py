@@ -15,8 +15,7 @@ from types import TracebackType
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from crds.process.management import port_taken
-from crds.process.settings import split_address
+from crds.process.listener import Listener
 from crds.v1.xtrinode import XTrinode
 from webhook.admission import decide, judge, mutate
 from webhook.authorizer import Authorizer
@@ -72,34 +71,22 @@ class WebhookServer:
         metrics: Metrics,
         runtimes: Callable[[], Iterable[XTrinode]],
     ) -> None:
-        self._address = address
-        self._context = context
         self._authorizer = authorizer
         self._metrics = metrics
         self._runtimes = runtimes
         app = web.Application(client_max_size=_MAX_BODY)
         app.router.add_post(MUTATE_PATH, self._handler("mutate", self._mutate))
         app.router.add_post(VALIDATE_PATH, self._handler("validate", self._validate))
-        self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE, shutdown_timeout=10.0
-        )
-        self.port = 0
+        self._listener = Listener(app, address, "--address", tls=context, keepalive=_KEEPALIVE, shutdown=10.0)
 
     async def __aenter__(self) -> WebhookServer:
-        host, port = split_address(self._address)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, host, port, ssl_context=self._context).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise port_taken(self._address, error, "--address") from error
-        self.port = self._runner.addresses[0][1]
+        await self._listener.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._runner.cleanup()
+        await self._listener.__aexit__(kind, error, trace)
 
     def _handler(
         self, name: str, answer: Callable[[Request], Awaitable[Decision]]

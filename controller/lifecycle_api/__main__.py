@@ -13,8 +13,9 @@ from controller.lifecycle_api.access import Access
 from controller.lifecycle_api.config import PROGRAM, Settings
 from controller.lifecycle_api.server import LifecycleServer, Metrics
 from crds.client import KubeClient, KubeError
+from crds.process.listener import PortTaken
 from crds.process.main import run_program
-from crds.process.management import Management, PortTaken
+from crds.process.management import Management
 
 _LOG = logging.getLogger("xtrinode-api")
 

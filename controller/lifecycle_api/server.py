@@ -30,8 +30,7 @@ from controller.lifecycle_api.requests import (
 )
 from crds.client import ApiError, Forbidden, Invalid, KubeClient, NotFound, try_acquire
 from crds.client.resources import XTRINODES
-from crds.process.management import port_taken
-from crds.process.settings import split_address
+from crds.process.listener import Listener
 
 _LOG = logging.getLogger(__name__)
 _PREFIX = "/api/v1"
@@ -71,7 +70,6 @@ class LifecycleServer:
         holder: str,
         lease: float,
     ) -> None:
-        self._address = address
         self._client = client
         self._access = access
         self._metrics = metrics
@@ -90,24 +88,16 @@ class LifecycleServer:
                 web.post(f"{_PREFIX}/resume", self._resume_pool),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5.0)
-        self.port = 0
+        self._listener = Listener(app, address, "--address", shutdown=5.0)
 
     async def __aenter__(self) -> LifecycleServer:
-        host, port = split_address(self._address)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, host, port).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise port_taken(self._address, error, "--address") from error
-        self.port = self._runner.addresses[0][1]
+        await self._listener.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._runner.cleanup()
+        await self._listener.__aexit__(kind, error, trace)
 
     @web.middleware
     async def _guard(
