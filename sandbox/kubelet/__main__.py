@@ -86,8 +86,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
     )
 
 
-async def serve(kubeconfig: str, settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT."""
+async def serve(kubeconfig: str, settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT, or until a part of the kubelet fails; returns the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -98,18 +98,20 @@ async def serve(kubeconfig: str, settings: Settings) -> None:
     async with client:
         kubelet = Kubelet(client, settings)
         stopping = asyncio.create_task(stop.wait())
+        failing = asyncio.create_task(kubelet.failed.wait())
         starting = asyncio.create_task(kubelet.start())  # as long as the API server does not answer
         try:
             await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 await starting
                 log.info("node %s is ready; logs are served on port %d", settings.node_name, kubelet.log_port)
-            await stopping
+            await asyncio.wait({stopping, failing}, return_when=asyncio.FIRST_COMPLETED)
             log.info("stopping")
+            return 0 if stop.is_set() else 1
         finally:
-            for task in (starting, stopping):
+            for task in (starting, stopping, failing):
                 task.cancel()
-            await asyncio.gather(starting, stopping, return_exceptions=True)
+            await asyncio.gather(starting, stopping, failing, return_exceptions=True)
             await kubelet.stop()
 
 
@@ -121,11 +123,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     try:
-        asyncio.run(serve(options.kubeconfig, settings_of(options)))
+        return asyncio.run(serve(options.kubeconfig, settings_of(options)))
     except (ConfigError, DataDirectoryBusy, ValueError, OSError) as error:
         print(f"sandbox kubelet: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -68,8 +68,11 @@ class Binder:
                 for pod in list(self._waiting.values()):
                     await self._place(pod)
                 failures = 0
-            except ApiError as error:
-                log.debug("binding goes on later: %s", error)
+            except Exception as error:
+                if isinstance(error, ApiError):
+                    log.debug("binding goes on later: %s", error)
+                else:
+                    log.exception("binding failed and is tried again")
                 limit = self._settings.relist_backoff_limit
                 await asyncio.sleep(backoff(failures, base=self._settings.relist_backoff, cap=limit))
                 failures += 1

@@ -66,6 +66,7 @@ class Kubelet:
         self._started = contextlib.AsyncExitStack()  # what start did, to be undone in reverse
         self._stopping = False
         self._synced = False
+        self.failed = asyncio.Event()  # a part that must run has ended; start anew
         self._guard = Guard()
         self._nursery = Nursery(self._guard, STAND_IN_MODULES)
         self._checker = Checker(self._guard)
@@ -246,6 +247,7 @@ class Kubelet:
             self._background.remove(task)
         if not task.cancelled() and task.exception() is not None and not self._stopping:
             log.error("%s failed", task.get_name(), exc_info=task.exception())
+            self.failed.set()
 
 
 async def _lock(path: Path) -> int:

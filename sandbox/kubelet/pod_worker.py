@@ -307,8 +307,8 @@ class PodWorker:
             except (NotFound, Conflict):
                 self.object_gone()
                 return
-            except Invalid:
-                log.exception("the status of pod %s was refused", key(self.pod))
+            except Invalid as error:
+                log.error("the status of pod %s was refused: %s", key(self.pod), error)
                 return
             except ApiError as error:
                 log.debug("the status of pod %s is written later: %s", key(self.pod), error)
