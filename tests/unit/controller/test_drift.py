@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.drift import agrees, digest
@@ -50,16 +50,19 @@ def test_an_edited_or_missing_field_is_drift(desired, live):
     assert not agrees(desired, live)
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_a_value_agrees_with_itself(value):
     assert agrees(value, value)
 
 
+@settings(deadline=None)
 @given(JSON, JSON)
 def test_any_two_values_can_be_compared(one, other):
     assert agrees(one, other) in (True, False)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=3), st.integers(-9, 9), min_size=2, max_size=5))
 def test_the_digest_does_not_depend_on_key_order(value):
     assert digest(value) == digest(dict(reversed(value.items())))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.queries import UnreadableQueries, read_activity
@@ -56,6 +56,7 @@ def test_anything_but_a_list_is_refused(body):
         read_activity(body, NOW)
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=40)
     | st.recursive(

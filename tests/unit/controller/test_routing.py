@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import orjson
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.routing import entries_of, route_entry
@@ -48,6 +48,7 @@ ROUTINGS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(ROUTINGS, st.sampled_from(list(RouteState))), max_size=6))
 def test_the_published_table_says_enough_to_write_it_again(wanted):
     entries = {f"team-a/r{i}": entry(f"r{i}", routing, state) for i, (routing, state) in enumerate(wanted)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.observed import Observed
@@ -110,6 +110,7 @@ def merged(target, patch):
     return target
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcd"), STATUS), st.dictionaries(st.sampled_from("abcd"), STATUS))
 def test_the_patch_leads_from_the_old_status_to_the_new(old, new):
     patch = status_patch(old, new)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.observed import Activity, Endpoint, Observed, Pod, Role
@@ -65,6 +65,7 @@ def test_a_coordinator_that_cannot_be_asked_counts_as_busy_until_the_timeout():
     assert drain(unknown, started=NOW - HOUR).verdict is Verdict.EMPTY
 
 
+@settings(deadline=None)
 @given(
     endpoints=st.sampled_from([(), UP]),
     settled=st.booleans(),
@@ -78,6 +79,7 @@ def test_every_drain_has_ended_when_its_timeout_has_passed(endpoints, settled, a
     assert drain(observed, started=NOW - HOUR, cancel=cancel).verdict is not Verdict.WAIT
 
 
+@settings(deadline=None)
 @given(settled=st.booleans(), activity=st.sampled_from([None, Activity(live=("q",)), Activity(error="down")]))
 def test_nothing_is_stopped_early_under_queries_that_may_live(settled, activity):
     observed = Observed(endpoints=UP, route_settled=settled, activity=activity)
