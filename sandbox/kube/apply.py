@@ -99,7 +99,7 @@ class Conflicts(Exception):
         found = [
             (_describe(key, owned), fields.show(path))
             for key, (owned, paths) in sorted(self.owners.items())
-            for path in sorted(paths)
+            for path in fields.ordered(paths)
         ]
         caused = [Cause("FieldManagerConflict", f"conflict with {who}", where) for who, where in found]
         if len(found) == 1:

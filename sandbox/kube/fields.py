@@ -108,6 +108,21 @@ def with_parents(paths: FieldSet) -> FieldSet:
     return frozenset(found)
 
 
+def ordered(paths: Iterable[Path]) -> list[Path]:
+    """Level by level, members before what is below their neighbours: the order in which conflicts are listed."""
+    here: list[Path] = []
+    deeper: dict[str, list[Path]] = {}
+    for path in paths:
+        if len(path) == 1:
+            here.append(path)
+        else:
+            deeper.setdefault(path[0], []).append(path[1:])
+    found = sorted(here)
+    for element in sorted(deeper):
+        found += [(element, *path) for path in ordered(deeper[element])]
+    return found
+
+
 def show(path: Path) -> str:
     """`.spec.containers[name="a"].image`, as conflicts name a field."""
     text = ""

@@ -7,6 +7,7 @@ changed, and unchanged parts of a result are shared with them. Pure.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -220,24 +221,36 @@ def merge(live: Any, config: Any, schema: Schema | None, path: Path = ()) -> Any
 
 
 def _merge_lists(live: list[Any], config: list[Any], schema: Schema | None, shape: str, path: Path) -> list[Any]:
-    """The order of `config`; what only `live` has stays where it stood between the members they share."""
     before = _members(schema, live, shape, path)
     wanted = _members(schema, config, shape, path)
-    order = list(before)
     merged: list[Any] = []
-    at = 0
-    for element, member in wanted.items():
-        while at < len(order) and order[at] not in wanted:
-            merged.append(before[order[at]])
-            at += 1
-        if element in before:
-            merged.append(merge(before[element], member, _items(schema), (*path, element)))
-            if at < len(order) and order[at] == element:
-                at += 1
+    for element in _order(list(before), list(wanted)):
+        if element in before and element in wanted:
+            merged.append(merge(before[element], wanted[element], _items(schema), (*path, element)))
         else:
-            merged.append(member)
-    merged.extend(before[element] for element in order[at:] if element not in wanted)
+            merged.append(wanted[element] if element in wanted else before[element])
     return merged
+
+
+def _order(live: list[str], wanted: list[str]) -> list[str]:
+    """The order of `wanted`; what only `live` has stays behind the shared member that it stood behind."""
+    only_wanted, shared = set(wanted), set(live) & set(wanted)
+    upcoming = deque(element for element in wanted if element in shared)
+    order: list[str] = []
+    at = 0
+    for element in wanted:
+        while at < len(live):
+            if live[at] not in only_wanted:
+                order.append(live[at])
+            elif upcoming and live[at] == upcoming[0]:
+                break
+            at += 1
+        order.append(element)
+        if upcoming and element == upcoming[0]:
+            upcoming.popleft()
+            # Past it, when this is where `live` has it.
+            at += at < len(live) and live[at] == element
+    return order + [element for element in live[at:] if element not in only_wanted]
 
 
 def remove(value: Any, paths: FieldSet, schema: Schema | None) -> Any:

@@ -114,9 +114,9 @@ def test_what_was_added_can_be_removed_again(live: dict[str, Any], config: dict[
 
 
 def test_the_applied_order_wins_and_others_keep_their_place() -> None:
-    live = {"keyed": [{"name": n} for n in "abcd"]}
-    config = {"keyed": [{"name": "c"}, {"name": "a"}]}
-    assert [m["name"] for m in merge.merge(live, config, SCHEMA)["keyed"]] == ["c", "a", "b", "d"]
+    live = {"keyed": [{"name": n} for n in "cad"]}
+    config = {"keyed": [{"name": n} for n in "abc"]}
+    assert [m["name"] for m in merge.merge(live, config, SCHEMA)["keyed"]] == ["a", "d", "b", "c"]
     appended = merge.merge({"keyed": [{"name": "a"}]}, {"keyed": [{"name": "z"}]}, SCHEMA)
     assert [m["name"] for m in appended["keyed"]] == ["a", "z"]
     between = merge.merge({"keyed": [{"name": n} for n in "axb"]}, {"keyed": [{"name": "a"}, {"name": "b"}]}, SCHEMA)
