@@ -2,8 +2,9 @@
 
     caches fill -> (this copy leads) -> routes, events, workers -> stop: workers finish, routes flush, Lease returned
 
-Everything that writes starts only once this copy leads, and ends when it no longer does: the process exits and its
-successor starts clean. The caches fill before that, so a copy that waits takes over at once.
+Everything that writes starts only once this copy leads, and ends when it no longer does. When another copy led
+meanwhile the process exits and its successor starts clean; when the API server was merely away for longer than the
+Lease lasts, it goes on with a new term. The caches fill before that, so a copy that waits takes over at once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import socket
 import time
@@ -28,7 +30,7 @@ from controller.reconcile import CatalogReconciler, RetryLater, RuntimeReconcile
 from controller.route_book import RouteBook
 from controller.trino_client import TrinoClient
 from controller.workqueue import QueueClosed, WorkQueue
-from crds.client.errors import ApiError
+from crds.client.errors import ApiError, Unavailable
 from crds.client.events import EventRecorder
 from crds.client.leases import LeaderElector
 from crds.client.transport import KubeClient
@@ -40,6 +42,7 @@ log = logging.getLogger("controller.manager")
 LEASE = "xtrinode-controller"
 _BEAT = 1.0
 _COMPLAIN = 15.0
+_OUTAGE_RETRY = 10.0
 
 
 class LostLeadership(Exception):
@@ -95,7 +98,7 @@ class Manager:
         self._reconcile_catalog = CatalogReconciler(
             client, self.caches, self._executor, self._events, clock=_now, count=self._wrote
         )
-        self._elector = LeaderElector(client, LEASE, settings.namespace, settings.identity or _identity())
+        self._elector = LeaderElector(client, LEASE, settings.namespace, settings.identity or _identity(), regains=True)
         self.management = Management(settings.management_address, not_ready=self._not_ready, page=self.metrics.page)
         self.metrics.describe(
             self.caches.runtimes.items,
@@ -115,42 +118,63 @@ class Manager:
                 if settings.leader_elect and not stop.is_set():
                     self._start("leader election", self._lead())
                     log.info("waiting for the lease %s/%s", settings.namespace, LEASE)
-                    await self._first(stopped, self._elector.acquired.wait())
-                if not stop.is_set():
-                    await self._serve(stopped)
+                while not stop.is_set():
+                    if settings.leader_elect:
+                        await self._first(stopped, self._elector.acquired.wait())
+                    if not stop.is_set():
+                        await self._serve(stopped)
         finally:
             stopped.cancel()
             await self._end()
 
     async def _serve(self, stopped: asyncio.Future[Any]) -> None:
-        """Leads: reconciles everything once, then what changes."""
+        """Leads, for one term: reconciles everything once, then what changes. Returns when told to stop, or when the
+        Lease could not be renewed in time; what was under way is then cut short, for another copy may lead."""
         settings = self._settings
         self.metrics.leader.labels(LEASE).set(1)
         log.info("leading: %d runtimes, %d catalogs", len(self.caches.runtimes), len(self.caches.catalogs))
         self.routes.start_from(key_of(obj) for obj in self.caches.runtimes.items())
-        self._start("events", self._events.run())
-        routes = self._start("routes", self.routes.run())
-        self._start("resync", self._resync())
+        term = [
+            self._start("events", self._events.run()),
+            self._start("routes", self.routes.run()),
+            self._start("resync", self._resync()),
+        ]
         self._enqueue_all()
         workers = self._workers("xtrinode", self.runtimes, self._reconcile_runtime, settings.workers)
         workers += self._workers(
             "xtrinodecatalog", self.catalog_queue, self._reconcile_catalog, settings.catalog_workers
         )
         try:
-            await self._first(stopped, asyncio.gather(*workers))
-        finally:
-            self.metrics.leader.labels(LEASE).set(0)
+            await self._first(stopped, self._until_lapsed(workers))
+            if not stopped.done():
+                log.warning("the lease %s/%s was not renewed in time; nothing is written", settings.namespace, LEASE)
+                return
             self.runtimes.close()
             self.catalog_queue.close()
-            _, late = await asyncio.wait(workers, timeout=settings.shutdown_timeout)
-            for worker in late:
-                worker.cancel()
-            routes.cancel()
-            if self._may_write():
-                with contextlib.suppress(ApiError, TimeoutError):
-                    async with asyncio.timeout(5.0):
-                        await self.routes.write()
-                await self._events.close()
+            await asyncio.wait(workers, timeout=settings.shutdown_timeout)
+        finally:
+            self.metrics.leader.labels(LEASE).set(0)
+            for task in (*workers, *term):
+                task.cancel()
+            await asyncio.gather(*workers, *term, return_exceptions=True)
+            self._tasks = [task for task in self._tasks if task not in term]
+        if self._may_write():
+            with contextlib.suppress(ApiError, TimeoutError):
+                async with asyncio.timeout(5.0):
+                    await self.routes.write()
+            await self._events.close()
+
+    async def _until_lapsed(self, workers: list[asyncio.Task[None]]) -> None:
+        """Until this copy leads no more; a worker's exception is raised."""
+        lapsed = asyncio.ensure_future(self._elector.lapsed.wait())
+        everyone = asyncio.gather(*workers)
+        try:
+            await asyncio.wait([lapsed, everyone], return_when=asyncio.FIRST_COMPLETED)
+            if everyone.done():
+                await everyone
+        finally:
+            lapsed.cancel()
+            everyone.cancel()
 
     async def _first(self, stopped: asyncio.Future[Any], other: Awaitable[Any]) -> None:
         """Waits for either, or for a part that died: its exception ends the process."""
@@ -240,20 +264,17 @@ class Manager:
                 key = await queue.get()
             except QueueClosed:
                 return
-            if not self._may_write():
-                raise LostLeadership("not leading any more")
             active.inc()
             started = time.perf_counter()
             result = "success"
             try:
+                while not self._may_write():
+                    # The Lease ran out by the clock; that this term is over comes to us as a cancellation.
+                    await asyncio.sleep(0.1)
                 after = await reconcile(key)
-            except RetryLater as error:
+            except (RetryLater, ApiError) as error:
                 result = "error"
-                delay = queue.retry(key)
-                log.log(_loudness(delay), "%s %s/%s: %s; again in %.3g s", name, *key, error, delay)
-            except ApiError as error:
-                result = "error"
-                delay = queue.retry(key)
+                delay = queue.retry(key, _OUTAGE_RETRY if _is_outage(error) else math.inf)
                 log.log(_loudness(delay), "%s %s/%s: %s; again in %.3g s", name, *key, error, delay)
             except Exception:
                 # A bug of ours. The others go on; this one is retried, for its cause may pass.
@@ -301,6 +322,16 @@ class Manager:
             self.metrics.suspended.labels(namespace).inc()
         elif new == Phase.READY and old == Phase.RESUMING:
             self.metrics.resumed.labels(namespace).inc()
+
+
+def _is_outage(error: BaseException) -> bool:
+    """Whether the API server was away, which says nothing about the key: it should not pay for it afterwards."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Unavailable):
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def _loudness(delay: float) -> int:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections import deque
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
@@ -115,11 +116,12 @@ class WorkQueue(Generic[K]):
         if self._heap[0][2] == key:
             self._arm()
 
-    def retry(self, key: K) -> float:
-        """Adds the key after its back-off and returns that delay."""
+    def retry(self, key: K, at_most: float = math.inf) -> float:
+        """Adds the key after its back-off and returns that delay. `at_most` (seconds) is for failures that end for all
+        keys at once."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay = min(self._max_delay, self._base_delay * 2.0 ** min(failures, 60))
+        delay = min(at_most, self._max_delay, self._base_delay * 2.0 ** min(failures, 60))
         self.listener.retried()
         self.add_after(key, delay)
         return delay

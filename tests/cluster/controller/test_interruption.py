@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,9 @@ from controller.manager import Manager
 from crds.client.errors import NotFound, Unavailable
 from crds.client.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES, XTRINODES
 from crds.client.transport import KubeClient
-from tests.cluster.controller.conftest import GATEWAY, NAMESPACE, Rig, until
+from sandbox.kube.server import KubeServer
+from tests.cluster.controller.conftest import GATEWAY, NAMESPACE, Rig, install, until
+from tests.support.fake_nodes import FakeNodes
 
 FAST = {"route_settle": 0.05, "drain_poll": 0.05, "event_delay": 0.005, "route_delay": 0.01, "leader_elect": False}
 
@@ -172,3 +175,26 @@ async def test_without_the_gateways_namespace_the_message_says_what_to_do(rig: R
         await until(lambda: "nowhere does not exist; create it" in manager.routes.last_error)
         with pytest.raises(NotFound):
             await rig.client.get(CONFIG_MAPS, "trino-gateway-routes", "nowhere")
+
+
+async def test_an_api_server_that_went_away_is_waited_for(tmp_path: Path):
+    async with KubeServer(tmp_path) as first:
+        port = first.port
+        client = await KubeClient.connect(str(first.kubeconfig_path))
+        await install(client)
+        nodes = FakeNodes(client)
+        await nodes.__aenter__()
+        rig = Rig(first, client, nodes)
+        controller = rig.controller()
+        await controller.__aenter__()
+        await rig.create()
+        await rig.reaches("Ready")
+    await asyncio.sleep(1.0)
+    async with KubeServer(tmp_path, port):
+        try:
+            await rig.patch({"suspended": True})
+            await rig.reaches("Suspended", seconds=40)
+        finally:
+            await controller.__aexit__(None, None, None)
+            await nodes.__aexit__()
+            await client.close()

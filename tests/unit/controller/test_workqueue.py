@@ -73,6 +73,11 @@ async def test_back_off_doubles_up_to_its_cap_and_forget_resets_it():
     assert queue.retry("a") == 1.0
 
 
+async def test_a_failure_that_is_nobodys_fault_waits_no_longer_than_asked():
+    queue = WorkQueue[str](base_delay=1.0, max_delay=500.0)
+    assert [queue.retry("a", 3.0) for _ in range(4)] == [1.0, 2.0, 3.0, 3.0]
+
+
 async def test_close_hands_out_what_is_ready_and_then_ends_every_waiter():
     queue = WorkQueue[str]()
     queue.add("a")
