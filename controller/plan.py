@@ -464,8 +464,7 @@ class _Look:
                 Reason.SUSPENDED,
                 f"suspended; before it can wake: {'; '.join(self.selection.missing)}",
             )
-        how = "a statement wakes it" if self.shape.lifecycle.resume_policy == "OnDemand" else "resume it to use it"
-        return Situation.SUSPENDED, Reason.SUSPENDED, f"suspended; {how}"
+        return Situation.SUSPENDED, Reason.SUSPENDED, "suspended; resume it to use it"
 
     def _troubles(self) -> list[str]:
         found = [

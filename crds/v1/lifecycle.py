@@ -51,9 +51,9 @@ class RouteState(StrEnum):
     RUNNING = "RUNNING"
     """Takes new statements."""
     RESUMING = "RESUMING"
-    """Not yet: statements are held until it runs."""
+    """Not yet: it is starting."""
     PAUSED = "PAUSED"
-    """Sleeps: the first statement wakes it, and is held meanwhile."""
+    """Sleeps until it is resumed."""
     DRAINING = "DRAINING"
     """Finishes what it has and takes nothing new."""
 

@@ -319,8 +319,8 @@ class XTrinodeSpec(Model):
     )
     suspended: bool = Field(
         default=False,
-        description="true: let running queries finish, then stop all pods. The route stays: the next "
-        "statement is held and wakes the runtime, unless resumePolicy is Manual. Default false.",
+        description="true: let running queries finish, then stop all pods. The route stays, and "
+        "tells clients that the runtime sleeps and how to wake it. Default false.",
     )
     auto_suspend_after: Duration = Field(
         default="5m",
@@ -328,8 +328,8 @@ class XTrinodeSpec(Model):
     )
     resume_policy: Literal["OnDemand", "Manual"] = Field(
         default="OnDemand",
-        description="OnDemand: the first statement wakes a suspended runtime. Manual: only a person or the API does. "
-        "Default OnDemand.",
+        description="OnDemand: it may be chosen when its routing group is woken. Manual: it sleeps until it is "
+        "resumed by name. Default OnDemand.",
     )
     drain_timeout: Duration = Field(
         default="1h",
