@@ -53,6 +53,10 @@ class Process:
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace")[-2000:]
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def cpu_ns(self) -> int:
         """CPU time of all its threads, user and system, in nanoseconds."""
         tasks = Path(f"/proc/{self._process.pid}/task")

@@ -56,7 +56,7 @@ def poll_state(data: bytes, start: int) -> bytes | None:
     if more < 0 or not data.startswith(b'{"id":"', start):
         return None
     at = data.find(b'"stats":{"state":"', more, start + PREFIX_BYTES)
-    if at < 0:
+    if at < 0 or data.find(SEGMENTS, more, at) >= 0:
         return None
     state = data[at + 18 : data.find(b'"', at + 18, at + 50)]
     return state if state in STATES else None

@@ -297,8 +297,7 @@ class Upstream:
                 self._pass(client, data[body_start:], self.left == 0)
                 return
             if paged:
-                plain = head.encoding is None and client.kind == POLL and data.find(MARK, body_start) < 0
-                state = poll_state(data, body_start) if plain else None
+                state = poll_state(data, body_start) if head.encoding is None and client.kind == POLL else None
                 target = client.target
                 if state is not None and target is not None:
                     client.router.query_seen(target, client.query_id, state, False, now)
