@@ -18,7 +18,8 @@ from crds.v1.meta import InvalidObject, parse
 from crds.v1.validation import validate_catalog, validate_xtrinode
 from crds.v1.xtrinode import XTrinode
 from crds.v1.xtrinodecatalog import XTrinodeCatalog
-from sandbox.kube.cel import Rules, check_rules
+from sandbox.kube.cel import Rules
+from sandbox.kube.cel_check import check_rules
 from sandbox.kube.structural import StructuralSchema
 from tests.support.catalogs import CONNECTORS
 from tests.support.refused import BROKEN, WRONG_VALUES, catalog, runtime
