@@ -121,13 +121,8 @@ class Kube:
             if reply.status >= 400:
                 raise error_from_response(reply.status, reply.read(), target=f"watch {resource.plural}")
             for line in reply:
-                if not line.strip():
-                    continue
-                event = orjson.loads(line)
-                if event.get("type") == "ERROR":
-                    status = event.get("object") or {}
-                    raise error_from_status(status, target=f"watch {resource.plural}")
-                yield str(event.get("type")), event.get("object") or {}
+                if line.strip():
+                    yield _event(line, f"watch {resource.plural}")
         except (OSError, http.client.HTTPException, orjson.JSONDecodeError):
             return  # a lost stream is watched again by the caller, from the last version it saw
         finally:
@@ -189,6 +184,17 @@ class Kube:
         reason = "certificate" if isinstance(error, ssl.SSLError) else "connection"
         hint = "check the kubeconfig's certificate-authority" if reason == "certificate" else "is the cluster up?"
         return Unavailable(0, "Unreachable", f"no {reason} to {self.server}: {error}; {hint}")
+
+
+def _event(line: bytes, target: str) -> tuple[str, Object]:
+    """One line of a watch as (type, object); an ERROR event, or a line that is no event, is an ApiError."""
+    event = orjson.loads(line)
+    obj = event.get("object") if isinstance(event, dict) else None
+    if not isinstance(obj, dict):
+        raise ApiError(200, "Malformed", "the server sent a line that is no watch event", target=target)
+    if event.get("type") == "ERROR":
+        raise error_from_status(obj, target=target)
+    return str(event.get("type")), obj
 
 
 def _given(selectors: Mapping[str, str]) -> dict[str, str]:
