@@ -9,9 +9,10 @@ neither answers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from crds.client import Informer, KubeClient
@@ -21,6 +22,7 @@ from gateway.routing.router import Router
 
 _LOG = logging.getLogger(__name__)
 _DNS_INTERVAL = 10.0
+_DNS_AT_ONCE = 16
 _SERVICE_LABEL = "kubernetes.io/service-name"
 
 Addresses = list[tuple[str, int]]
@@ -36,6 +38,8 @@ class AddressBook:
         self._domain = cluster_domain
         self._changed = changed
         self._known: dict[Service, Addresses] = {}
+        self._in_cluster: dict[tuple[str, str], list[Service]] = {}  # by (namespace, name); several differ in port
+        self._telling: asyncio.Handle | None = None
         self._wake = asyncio.Event()
         self._slices = (
             Informer(client, ENDPOINT_SLICES, indexers={"service": by_service}, on_change=self._on_slice)
@@ -65,6 +69,11 @@ class AddressBook:
     def follow(self) -> None:
         """The router's services changed: resolve new ones at once, forget old ones."""
         wanted = self._router.services()
+        self._in_cluster = {}
+        for service in wanted:
+            name = service_of(service.host, self._domain)
+            if name is not None:
+                self._in_cluster.setdefault(name, []).append(service)
         for service in [service for service in self._known if service not in wanted]:
             del self._known[service]
         for service in wanted:
@@ -82,12 +91,17 @@ class AddressBook:
             return
         self._known[service] = found
         self._router.set_addresses(service, found)
+        if self._telling is None:  # thousands may change at once; those who follow look at all of them
+            self._telling = asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
         self._changed()
 
     def _on_slice(self, event: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         touched = {key for obj in (old, new) if obj is not None for key in by_service(obj)}
-        for service in self._router.services():
-            if service_of(service.host, self._domain) in touched:
+        for name in touched:
+            for service in self._in_cluster.get(name, ()):
                 self._resolve(service)
 
     async def _when_synced(self, slices: Informer) -> None:
@@ -96,18 +110,20 @@ class AddressBook:
 
     async def _follow_dns(self) -> None:
         while True:
-            for service in self._router.services():
-                in_cluster = service_of(service.host, self._domain) is not None
-                if in_cluster and self._slices is not None and self._slices.synced.is_set():
-                    continue
-                found = await _look_up(service)
-                if found:
-                    self._set(service, found)
             self._wake.clear()
-            try:
+            names = [service for service in self._router.services() if self._left_to_dns(service)]
+            for start in range(0, len(names), _DNS_AT_ONCE):
+                batch = names[start : start + _DNS_AT_ONCE]
+                answers = await asyncio.gather(*map(_look_up, batch))
+                for service, found in zip(batch, answers, strict=True):
+                    if found and self._left_to_dns(service):
+                        self._set(service, found)
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _DNS_INTERVAL)
-            except TimeoutError:
-                continue
+
+    def _left_to_dns(self, service: Service) -> bool:
+        in_cluster = service_of(service.host, self._domain) is not None
+        return not (in_cluster and self._slices is not None and self._slices.synced.is_set())
 
 
 def service_of(host: str, cluster_domain: str) -> tuple[str, str] | None:
@@ -116,7 +132,7 @@ def service_of(host: str, cluster_domain: str) -> tuple[str, str] | None:
     return (parts[1], parts[0]) if len(parts) == 3 and parts[2] == "svc" else None
 
 
-def by_service(obj: dict[str, Any]) -> Iterable[Hashable]:
+def by_service(obj: dict[str, Any]) -> list[tuple[str, str]]:
     """Index of EndpointSlices by (namespace, service)."""
     metadata = obj.get("metadata", {})
     service = (metadata.get("labels") or {}).get(_SERVICE_LABEL)

@@ -90,6 +90,10 @@ class Settings:
     upstream_idle_timeout: float = duration("20s", "an unused connection to a coordinator is closed after this")
     probe_interval: float = duration("5s", "how often each coordinator is asked for its health")
     probe_timeout: float = duration("2s", "a health probe must be answered within this")
+    drain_delay: float = duration(
+        "0s",
+        "how long to go on serving after SIGTERM while not ready; in Kubernetes longer than endpoints take to move",
+    )
     drain_timeout: float = duration("30s", "how long requests in flight may take after SIGTERM")
     log_format: str = setting("text", one_of("text", "json"), "text|json", "one line per record on stderr")
     log_level: str = setting(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -30,6 +30,7 @@ class GatewayMetrics(Collector):
         self._clock = clock
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        ProcessCollector(registry=self._registry)
 
     def page(self) -> bytes:
         return generate_latest(self._registry)
@@ -150,7 +151,10 @@ class GatewayMetrics(Collector):
         yield GaugeMetricFamily(
             "xtrinode_gateway_routes_stale",
             "1 while the newest routes are refused and the last good ones stay",
-            value=float(status.suspected_since is not None or bool(status.errors)),
+            value=float(status.stale),
+        )
+        yield GaugeMetricFamily(
+            "xtrinode_gateway_routes_watched", "1 while the Kubernetes API is being watched", value=status.connected()
         )
         if status.loaded_at is not None:
             age = self._clock() - status.loaded_at

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 from collections.abc import Callable
 
@@ -16,12 +17,21 @@ import aiohttp
 import orjson
 
 from gateway.routing.health import Probe, Reach, after
-from gateway.routing.model import Candidates, Target
+from gateway.routing.model import Candidates, Health, Target
 from gateway.routing.ownership import SUFFIX_LENGTH
 from gateway.routing.router import Router
 
 _LOG = logging.getLogger(__name__)
 _MAX_INFO = 65_536
+_AT_ONCE = 256
+# A coordinator that has told its id this recently is not asked again by a search: processes start slower than that.
+_FRESH = 1.0
+# Probes a second of one worker; beyond `interval` times as many coordinators each is asked less often.
+_RATE = 100.0
+# Of the time-out, the share that connecting may take. It ends first, so that dropped packets (nobody there) are told
+# from a server that takes the connection and then says nothing.
+_CONNECT_SHARE = 0.6
+_ANSWERING = frozenset({Health.UNKNOWN, Health.HEALTHY, Health.STARTING})
 _USER = {"X-Trino-User": "xtrinode-gateway"}
 
 
@@ -31,11 +41,12 @@ class Probes:
     def __init__(self, router: Router, *, interval: float, timeout: float, clock: Callable[[], float]) -> None:
         self._router = router
         self._interval = interval
-        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=timeout)
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=timeout * _CONNECT_SHARE)
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
         self._tasks: dict[int, tuple[Target, asyncio.Task[None]]] = {}
         self._searches: dict[bytes, asyncio.Task[Target | None]] = {}
+        self._round = asyncio.Lock()
 
     async def __aenter__(self) -> Probes:
         self._session = aiohttp.ClientSession(
@@ -75,24 +86,34 @@ class Probes:
 
     async def _search(self, query_id: bytes, candidates: tuple[Target, ...]) -> Target | None:
         suffix = query_id[-SUFFIX_LENGTH:]
-        await asyncio.gather(*(self._probe_once(target) for target in candidates))
+        # One round at a time: it asks every candidate who it is, so searches for other ids find the answers fresh,
+        # and made-up ids cannot multiply into a storm of questions.
+        async with self._round:
+            now = self._clock()
+            stale = [target for target in candidates if target.probed_at is None or now - target.probed_at > _FRESH]
+            for start in range(0, len(stale), _AT_ONCE):
+                await asyncio.gather(*map(self._probe_once, stale[start : start + _AT_ONCE]))
         for target in candidates:
             if target.coordinator_id == suffix:
                 return target
         # Coordinators that do not tell their id (before Trino 470) are asked for the query itself.
-        silent = [target for target in candidates if target.coordinator_id is None]
-        answers = await asyncio.gather(*(self._has_query(target, query_id) for target in silent))
-        for target, has in zip(silent, answers, strict=True):
-            if has:
-                self._router.learned(query_id, target)
-                return target
+        silent = [target for target in candidates if target.coordinator_id is None and target.health in _ANSWERING]
+        for start in range(0, len(silent), _AT_ONCE):
+            batch = silent[start : start + _AT_ONCE]
+            answers = await asyncio.gather(*(self._has_query(target, query_id) for target in batch))
+            for target, has in zip(batch, answers, strict=True):
+                if has:
+                    self._router.learned(query_id, target)
+                    return target
         self._router.not_found(query_id, self._clock())
         return None
 
     async def _watch(self, target: Target) -> None:
+        # At first at once, unless thousands came together.
+        await asyncio.sleep(len(self._tasks) / _RATE * random.random() if len(self._tasks) > _RATE else 0.0)  # noqa: S311
         while True:
             await self._probe_once(target)
-            await asyncio.sleep(self._interval * (0.8 + 0.4 * random.random()))  # noqa: S311 - spreads probes
+            await asyncio.sleep(pause(self._interval, len(self._tasks), random.random()))  # noqa: S311 - spreads probes
 
     async def _probe_once(self, target: Target) -> None:
         probe = await self._ask(target)
@@ -140,6 +161,11 @@ class Probes:
         return self._session
 
 
+def pause(interval: float, targets: int, dice: float) -> float:
+    """Seconds until a target is probed again, jittered by a fifth; longer when there are very many."""
+    return max(interval, targets / _RATE) * (0.8 + 0.4 * dice)
+
+
 def read_info(body: bytes) -> Probe:
     """A /v1/info body as a probe's result."""
     try:
@@ -163,4 +189,10 @@ def _host(target: Target) -> dict[str, str]:
 
 
 def _short(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "nothing answers: connecting timed out"
+    if isinstance(error, TimeoutError):
+        return "connected, but no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
+        return f"connecting failed: {os.strerror(error.os_error.errno)}"
     return (str(error) or type(error).__name__)[:200]

@@ -25,6 +25,10 @@ from gateway.routing.router import Router
 _LOG = logging.getLogger(__name__)
 # How often a table that was refused is judged again.
 _SUSPECT_INTERVAL = 5.0
+# Changes that arrive together are loaded together.
+_GATHER_SECONDS = 0.005
+# Texts from this size on (about a thousand routes) are read in a thread: requests must not wait for them.
+_LARGE_TEXT = 250_000
 
 
 @dataclass(slots=True)
@@ -38,7 +42,20 @@ class RouteStatus:
     refused_tables: int = 0
     problems: tuple[str, ...] = ()
     suspected_since: float | None = None
+    suspicion: str = ""
+    connected: Callable[[], bool] = lambda: False  # whether the cluster is being watched right now
     errors: dict[str, str] = field(default_factory=dict)  # ConfigMap name -> why its newest text is not used
+
+    @property
+    def stale(self) -> bool:
+        """Whether what is published is not what is used."""
+        return self.suspected_since is not None or bool(self.errors)
+
+    @property
+    def reason(self) -> str:
+        """Why the routes are stale; empty when they are not."""
+        broken = [f"ConfigMap {name}: {error}" for name, error in sorted(self.errors.items())]
+        return "; ".join([*broken, *([self.suspicion] if self.suspected_since is not None else [])])
 
 
 class RouteWatch:
@@ -62,7 +79,8 @@ class RouteWatch:
         self._loaded = loaded
         self._documents: dict[str, str] = {}  # the good text of each ConfigMap
         self._parsed: dict[str, object] = {}
-        self._pending: asyncio.Handle | None = None
+        self._accepted: dict[str, str] = {}  # the texts of the table in force; what is kept on disk
+        self._changed = asyncio.Event()
         self._judged: RouteTable | None = None  # None until the first table of any source
         self._informer = (
             Informer(
@@ -70,12 +88,15 @@ class RouteWatch:
                 CONFIG_MAPS,
                 namespace=namespace,
                 label_selector=f"{ROUTES_LABEL}=true",
-                on_change=lambda event, old, new: self._soon(),
+                on_change=lambda event, old, new: self._changed.set(),
             )
             if client is not None
             else None
         )
         self.status = RouteStatus()
+        if self._informer is not None:
+            informer = self._informer
+            self.status.connected = lambda: informer.connected
 
     @property
     def synced(self) -> bool:
@@ -88,7 +109,7 @@ class RouteWatch:
         if snapshot is None:
             return
         self._take(snapshot.documents)
-        self._load("disk")
+        self._load("disk", *self._compile())
         self._addresses.remember(snapshot.addresses)
 
     async def run(self) -> None:
@@ -97,34 +118,43 @@ class RouteWatch:
             return
         async with asyncio.TaskGroup() as group:
             group.create_task(self._informer.run())
-            group.create_task(self._rejudge(self._informer))
+            group.create_task(self._follow(self._informer))
+            group.create_task(self._rejudge())
+
+    def refresh(self) -> None:
+        """Read what is published once more, soon; from disk when there is no cluster."""
+        if self._informer is None:
+            self.start_from_disk()
+        else:
+            self._changed.set()
 
     def keep(self) -> None:
         """Write routes and addresses to disk, if they are the cluster's word."""
         if self.status.source == "cluster":
-            self._last_good.write(Snapshot(dict(self._documents), self._addresses.snapshot()))
+            self._last_good.write(Snapshot(self._accepted, self._addresses.snapshot()))
 
-    async def _rejudge(self, informer: Informer) -> None:
+    async def _follow(self, informer: Informer) -> None:
         await informer.synced.wait()
-        self._refresh()
+        while True:
+            self._changed.clear()
+            objects = sorted(informer.items(), key=lambda obj: str(obj["metadata"]["name"]))
+            texts = {str(obj["metadata"]["name"]): str((obj.get("data") or {}).get(ROUTES_KEY, "")) for obj in objects}
+            if sum(map(len, texts.values())) < _LARGE_TEXT:
+                self._take(texts)
+                read = self._compile()
+            else:
+                await asyncio.to_thread(self._take, texts)
+                read = await asyncio.to_thread(self._compile)
+            self._load("cluster", *read)
+            await self._changed.wait()
+            await asyncio.sleep(_GATHER_SECONDS)
+
+    async def _rejudge(self) -> None:
         while True:
             await asyncio.sleep(_SUSPECT_INTERVAL)
             if self.status.suspected_since is not None:
-                self._refresh()
+                self._changed.set()
             self.keep()
-
-    def _soon(self) -> None:
-        """Changes that arrive together are loaded together."""
-        if self._pending is None and self.synced:
-            self._pending = asyncio.get_running_loop().call_later(0.005, self._refresh)
-
-    def _refresh(self) -> None:
-        self._pending = None
-        if self._informer is None:
-            return
-        objects = sorted(self._informer.items(), key=lambda obj: str(obj["metadata"]["name"]))
-        self._take({str(obj["metadata"]["name"]): str((obj.get("data") or {}).get(ROUTES_KEY, "")) for obj in objects})
-        self._load("cluster")
 
     def _take(self, texts: dict[str, str]) -> None:
         """Parse what is new; a text that does not parse leaves the good one before it in force."""
@@ -147,14 +177,19 @@ class RouteWatch:
             del self._documents[name]
             del self._parsed[name]
 
-    def _load(self, source: str) -> None:
-        table, problems = compile_table(self._parsed[name] for name in sorted(self._parsed))
+    def _compile(self) -> tuple[RouteTable, list[str]]:
+        return compile_table(self._parsed[name] for name in sorted(self._parsed))
+
+    def _load(self, source: str, table: RouteTable, problems: list[str]) -> None:
+        if self._judged is None and self.status.errors and not table.routes:
+            return  # nothing good yet: better not to be ready than to refuse everything
         now = self._clock()
         since = self.status.suspected_since
         verdict = judge(self._judged, table, 0.0 if since is None else now - since)
         if not verdict.accept:
             if since is None:
                 self.status.suspected_since = now
+                self.status.suspicion = verdict.reason
                 self.status.refused_tables += 1
                 _LOG.error("routes refused: %s", verdict.reason)
             return
@@ -165,6 +200,7 @@ class RouteWatch:
         self.status.problems = tuple(problems)
         self.status.source, self.status.loaded_at = source, now
         self.status.loads += 1
+        self._accepted = dict(self._documents)
         if self._judged == table:
             return
         self._judged = table

@@ -1,14 +1,21 @@
-"""One worker process of the gateway: the list of its parts, started top to bottom and stopped bottom to top."""
+"""One process of the gateway: the list of its parts, started top to bottom and stopped bottom to top.
+
+The process is the whole gateway, or one of several workers that share the address; a worker serves its management
+endpoints to its supervisor instead of to the world.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import logging
+import os
+import signal
 import socket
-import ssl
 import time
 from contextlib import AsyncExitStack
+from typing import Any
 
 from aiohttp import web
 
@@ -17,6 +24,8 @@ from crds.process.listener import port_taken
 from crds.process.management import Management
 from crds.process.settings import split_address
 from gateway.addresses import AddressBook
+from gateway.admin_page import STATUS_PATH, admin_routes
+from gateway.certificates import CannotServe, Certificate
 from gateway.config import Settings
 from gateway.http1.limits import Limits
 from gateway.last_good import LastGood
@@ -26,21 +35,24 @@ from gateway.proxy.server import ProxyServer
 from gateway.proxy.settings import ProxySettings
 from gateway.route_watch import RouteWatch
 from gateway.routing.router import Router
+from gateway.siblings import Channel
 from gateway.status import status_document
+from gateway.worker import Worker
+
+__all__ = ["CannotServe", "certificate_of", "serve"]
 
 _LOG = logging.getLogger("xtrinode-gateway")
 _SWEEP_SECONDS = 1.0
+_CERTIFICATE_SECONDS = 30.0
 _BACKLOG = 4096
 
 
-class CannotServe(Exception):
-    """The gateway cannot start; the message says why and what to do."""
-
-
-async def serve(settings: Settings, stop: asyncio.Event) -> int:
+async def serve(settings: Settings, stop: asyncio.Event, worker: Worker | None = None) -> int:
     """Serve until `stop`; returns the exit code."""
     clock = time.monotonic
+    started = clock()
     async with AsyncExitStack() as stack:
+        certificate = certificate_of(settings)
         client = await _connect(settings, stack)
         router = Router()
         probes = await stack.enter_async_context(
@@ -52,6 +64,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> int:
             router, client, addresses, last_good, namespace=settings.namespace, clock=clock, loaded=probes.follow
         )
         routes.start_from_disk()
+        if worker is not None:
+            stack.enter_context(Channel(router, worker.directory, worker.index, worker.count, clock))
         proxy = ProxyServer(router, _proxy_settings(settings), probes.find_owner, clock)
         metrics = GatewayMetrics(proxy.counters, router, routes.status, clock)
 
@@ -61,15 +75,25 @@ async def serve(settings: Settings, stop: asyncio.Event) -> int:
             return None if routes.status.loads else "no routes loaded yet"
 
         async def status(request: web.Request) -> web.Response:
-            generated_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            document = status_document(router, routes.status, clock(), generated_at)
+            document = status_document(router, routes.status, clock(), _now())
+            document["workers"] = [
+                {
+                    "index": worker.index if worker is not None else 0,
+                    "pid": os.getpid(),
+                    "state": "ready" if not_ready() is None else "not ready",
+                    "detail": not_ready() or "",
+                    "ageSeconds": round(clock() - started, 1),
+                    "restarts": 0,
+                }
+            ]
             return web.json_response(document, headers={"Cache-Control": "no-store"})
 
         management = Management(
             settings.management_address,
             not_ready=not_ready,
             page=metrics.page,
-            routes=[web.get("/ui/admin/api/gateway/status", status)],
+            routes=[web.get(STATUS_PATH, status), *admin_routes()],
+            path=worker.management_path if worker is not None else None,
         )
         await stack.enter_async_context(management)
         background = [
@@ -78,10 +102,21 @@ async def serve(settings: Settings, stop: asyncio.Event) -> int:
             asyncio.create_task(_sweep(proxy, router), name="sweep"),
         ]
         stack.push_async_callback(_cancel, background)
-        listener = await _listen(settings, proxy)
+        listener = await _listen(settings, proxy, certificate)
         stack.callback(proxy.close)
-        _LOG.info("serving SQL clients on %s, management on port %d", settings.address, management.port)
+        if certificate is not None:
+            background.append(asyncio.create_task(_follow_certificate(certificate), name="certificate"))
+        _on_hangup(routes, certificate, stack)
+        bound = listener.sockets[0].getsockname()
+        where = f"{bound[0]}:{bound[1]}"
+        if worker is None:
+            _LOG.info("serving SQL clients on %s, management on port %d", where, management.port)
+        else:
+            _LOG.info("worker %d serves SQL clients on %s", worker.index, where)
         ended = await _until(stop, background)
+        if ended == 0 and settings.drain_delay:
+            # Not ready any more, and still serving: load balancers need a moment to look elsewhere.
+            await asyncio.sleep(settings.drain_delay)
         listener.close()
         proxy.drain()
         try:
@@ -117,7 +152,16 @@ def _proxy_settings(settings: Settings) -> ProxySettings:
     )
 
 
-async def _listen(settings: Settings, proxy: ProxyServer) -> asyncio.Server:
+def certificate_of(settings: Settings) -> Certificate | None:
+    """What the address speaks TLS with; None when it does not. Raises CannotServe."""
+    if settings.tls_cert is None:
+        if settings.tls_key is not None:
+            raise CannotServe("--tls-key needs --tls-cert; set both, or none to serve without TLS")
+        return None
+    return Certificate(settings.tls_cert, settings.tls_key)
+
+
+async def _listen(settings: Settings, proxy: ProxyServer, certificate: Certificate | None) -> asyncio.Server:
     host, port = split_address(settings.address)
     try:
         return await asyncio.get_running_loop().create_server(
@@ -127,26 +171,32 @@ async def _listen(settings: Settings, proxy: ProxyServer) -> asyncio.Server:
             family=socket.AF_INET6 if ":" in host else socket.AF_INET,
             reuse_port=settings.workers > 1,
             backlog=_BACKLOG,
-            ssl=_tls(settings),
+            ssl=None if certificate is None else certificate.context,
         )
     except OSError as error:
         raise port_taken(settings.address, error, "--address") from error
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.tls_cert is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise CannotServe(
-            f"cannot use the certificate {settings.tls_cert} with the key {settings.tls_key or 'in it'}: {error}; "
-            "set --tls-cert and --tls-key to PEM files that belong together"
-        ) from error
-    return context
+def _on_hangup(routes: RouteWatch, certificate: Certificate | None, stack: AsyncExitStack) -> None:
+    """On SIGHUP, load again what can be loaded again."""
+
+    def reload() -> None:
+        _LOG.info("SIGHUP: loading routes%s again", "" if certificate is None else " and certificate")
+        routes.refresh()
+        if certificate is not None:
+            certificate.reload()
+
+    loop = asyncio.get_running_loop()
+    # Only a main thread's loop hears signals; elsewhere (a server within a test) there is nothing to hear.
+    with contextlib.suppress(RuntimeError, ValueError):
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        stack.callback(loop.remove_signal_handler, signal.SIGHUP)
+
+
+async def _follow_certificate(certificate: Certificate) -> None:
+    while True:
+        await asyncio.sleep(_CERTIFICATE_SECONDS)
+        certificate.reload_if_changed()
 
 
 async def _sweep(proxy: ProxyServer, router: Router) -> None:
@@ -169,7 +219,11 @@ async def _until(stop: asyncio.Event, background: list[asyncio.Task[None]]) -> i
     return 1
 
 
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.aggregate import coordinator_counts
 from gateway.route_watch import RouteStatus
-from gateway.routing.circuit import State
-from gateway.routing.model import Backend, BackendState, Health, Route, Target
+from gateway.routing.model import Backend, BackendState, Route, Target
 from gateway.routing.router import Router
 
 
 def status_document(router: Router, routes: RouteStatus, now: float, generated_at: str) -> dict[str, Any]:
     """The document of `GET /ui/admin/api/gateway/status`; ages in seconds."""
     table = router.table
-    targets = router.targets()
     backends = list(table.backends.values())
+    shown = [_route(route, router, now) for route in sorted(table.routes, key=_default_first)]
     return {
         "generatedAt": generated_at,
         "summary": {
@@ -25,22 +25,22 @@ def status_document(router: Router, routes: RouteStatus, now: float, generated_a
                 f"{state.value.lower()}Backends": sum(backend.state is state for backend in backends)
                 for state in BackendState
             },
-            "healthyBackends": sum(target.health is Health.HEALTHY for target in targets),
-            "unhealthyBackends": sum(target.health is Health.UNHEALTHY for target in targets),
-            "sleepingBackends": sum(target.health is Health.SLEEPING for target in targets),
-            "openCircuitBackends": sum(target.circuit.state is not State.CLOSED for target in targets),
             "liveQueries": len(router.activity),
+            "inflightRequests": sum(target.inflight for target in router.targets()),
+            **coordinator_counts(shown),
         },
         "reload": {
             "source": routes.source,
+            "connected": routes.connected(),
+            "stale": routes.stale,
+            "reason": routes.reason,
             "ageSeconds": None if routes.loaded_at is None else round(now - routes.loaded_at, 1),
             "loads": routes.loads,
-            "routesLoaded": len(table.routes),
             "problems": list(routes.problems),
             "errors": dict(routes.errors),
             "suspectedForSeconds": None if routes.suspected_since is None else round(now - routes.suspected_since, 1),
         },
-        "routes": [_route(route, router, now) for route in sorted(table.routes, key=_default_first)],
+        "routes": shown,
     }
 
 

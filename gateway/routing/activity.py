@@ -8,6 +8,7 @@ or when its coordinator is gone.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.routing.model import Target
@@ -26,19 +27,23 @@ class LiveQuery:
 class Activity:
     """Live queries by id, least recently polled first."""
 
-    __slots__ = ("_queries", "_states", "_timeout", "last_seen")
+    __slots__ = ("_queries", "_states", "_timeout", "arrived", "last_seen", "submitted")
 
     def __init__(self, timeout: float = CLIENT_TIMEOUT) -> None:
         self._queries: OrderedDict[bytes, LiveQuery] = OrderedDict()
         self._states: Counter[tuple[str, str, bytes]] = Counter()
         self._timeout = timeout
         self.last_seen: dict[str, float] = {}  # backend key -> when a query of it was last seen
+        self.submitted = b""  # the newest statement that came through here: nobody else can have counted it
+        self.arrived: Callable[[bytes], None] | None = None  # hears of queries that somebody else may be counting
 
     def seen(self, target: Target, query_id: bytes, state: bytes | None, done: bool, now: float) -> None:
         """A response of `query_id` passed; `state` is None when the response did not tell."""
         self.last_seen[target.key] = now
         query = self._queries.get(query_id)
         if query is None:
+            if self.arrived is not None and query_id != self.submitted:
+                self.arrived(query_id)
             if not done:
                 self._queries[query_id] = LiveQuery(target, state or b"QUEUED", now)
                 target.queries += 1
@@ -53,6 +58,12 @@ class Activity:
             self._uncount(query)
             query.state = state
             self._states[query.target.key, query.target.group, state] += 1
+
+    def moved(self, query_id: bytes) -> None:
+        """Somebody else counts `query_id` now, or has seen its end."""
+        query = self._queries.get(query_id)
+        if query is not None:
+            self._remove(query_id, query)
 
     def sweep(self, now: float) -> int:
         """Forget queries that nobody polls any more; returns how many."""

@@ -7,6 +7,7 @@ text that is no routes document at all is an error, so that the caller keeps the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import orjson
@@ -58,9 +59,15 @@ def _route(route: contract.Route) -> Route:
     )
 
 
+@lru_cache(maxsize=16_384)
+def _service(url: str) -> Service:
+    """Taking URLs apart is most of compiling a table, and from one table to the next they stay the same."""
+    parts = urlsplit(url)
+    tls = parts.scheme == "https"
+    return Service((parts.hostname or "").lower(), parts.port or (443 if tls else 80), tls)
+
+
 def _backend(backend: contract.Backend) -> Backend:
-    url = urlsplit(backend.url)
-    tls = url.scheme == "https"
-    service = Service((url.hostname or "").lower(), url.port or (443 if tls else 80), tls)
+    service = _service(backend.url)
     state = BackendState(backend.state.value)
     return Backend(backend.namespace, backend.name, service, state, backend.active, backend.capacity_units)

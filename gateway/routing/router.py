@@ -8,7 +8,8 @@ remember the epoch with it.
 from __future__ import annotations
 
 import random as _random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from cachetools import TTLCache
 
@@ -17,6 +18,7 @@ from gateway.routing.choose import choose
 from gateway.routing.circuit import Circuit, CircuitSettings, Random, Verdict
 from gateway.routing.match import match
 from gateway.routing.model import (
+    Backend,
     Candidates,
     Health,
     Outcome,
@@ -40,6 +42,16 @@ _PIN_SECONDS = 3600.0
 _PINS = 65536
 
 
+class Siblings(Protocol):
+    """The other worker processes of this gateway: what one learns of a single request, the others must know."""
+
+    def moved(self, query_id: bytes) -> None:
+        """A query that may be counted elsewhere is counted, or has ended, here."""
+
+    def pinned(self, token: bytes, target: Target) -> None:
+        """Requests that carry `token` belong to `target`."""
+
+
 class Router:
     """Routes, targets and everything known about them."""
 
@@ -51,7 +63,9 @@ class Router:
         self._circuit = circuit or CircuitSettings()
         self._targets: dict[str, tuple[Target, ...]] = {}  # by backend key
         self._addresses: dict[Service, tuple[tuple[str, int], ...]] = {}
+        self._users: dict[Service, list[tuple[Backend, Route]]] = {}  # which backends a service serves
         self._owners = Owners()
+        self._siblings: Siblings | None = None
         self._now = 0.0
         self._pins: TTLCache[bytes, Target] = TTLCache(_PINS, _PIN_SECONDS, timer=lambda: self._now)
 
@@ -95,6 +109,7 @@ class Router:
 
     def learned(self, query_id: bytes, target: Target) -> None:
         """`target` answered a new statement with `query_id`."""
+        self.activity.submitted = query_id
         self._owners.learn(query_id, target)
 
     def not_found(self, query_id: bytes, now: float) -> None:
@@ -109,6 +124,8 @@ class Router:
         """Requests that carry `token` (transaction id, OAuth2 exchange, segment) belong to `target`."""
         self._now = now
         self._pins[token] = target
+        if self._siblings is not None:
+            self._siblings.pinned(token, target)
 
     def pinned(self, token: bytes, now: float) -> Target | None:
         """The target that `token` was pinned to, None when unknown or gone."""
@@ -116,23 +133,59 @@ class Router:
         target = self._pins.get(token)
         return None if target is None or target.retired else target
 
+    # -- shared with sibling processes --------------------------------------------------------------------------
+
+    def share_with(self, siblings: Siblings) -> None:
+        """Tell them from now on."""
+        self._siblings = siblings
+        self.activity.arrived = siblings.moved
+
+    def moved_away(self, query_id: bytes) -> None:
+        """A sibling has taken over the counting of `query_id`."""
+        self.activity.moved(query_id)
+
+    def pinned_elsewhere(self, token: bytes, key: str, ip: str, port: int, now: float) -> None:
+        """A sibling has seen `token` given out by the coordinator of backend `key` at this address."""
+        self._now = now
+        for target in self.targets_of(key):
+            if (target.ip, target.port) == (ip, port):
+                self._pins[token] = target
+
     # -- fed by the shells --------------------------------------------------------------------------------------
 
     def load(self, table: RouteTable) -> None:
         """Use `table` from now on."""
         self.table = table
-        self._rebuild()
+        self._users = {}
+        used: set[str] = set()
+        for route in table.routes:
+            for backend in route.backends:
+                if backend.key not in used:  # the same runtime through another route: the same targets
+                    used.add(backend.key)
+                    self._users.setdefault(backend.service, []).append((backend, route))
+        self._addresses = {service: found for service, found in self._addresses.items() if service in self._users}
+        before, self._targets = self._targets, {}
+        for service, users in self._users.items():
+            for backend, route in users:
+                self._targets[backend.key] = self._built(backend, route, service, before.get(backend.key, ()))
+        self._retire_missing(before)
+        self.epoch += 1
 
     def set_addresses(self, service: Service, addresses: Iterable[tuple[str, int]]) -> None:
         """The (ip, port) pairs that `service` resolves to now."""
         fresh = tuple(dict.fromkeys(addresses))
-        if self._addresses.get(service) != fresh:
-            self._addresses[service] = fresh
-            self._rebuild()
+        users = self._users.get(service)
+        if users is None or self._addresses.get(service, ()) == fresh:
+            return
+        self._addresses[service] = fresh
+        before = {backend.key: self._targets.get(backend.key, ()) for backend, _ in users}
+        for backend, route in users:
+            self._targets[backend.key] = self._built(backend, route, service, before[backend.key])
+        self._retire_missing(before)
 
     def services(self) -> set[Service]:
         """The services that need resolving."""
-        return {backend.service for backend in self.table.backends.values()}
+        return set(self._users)
 
     def identified(self, target: Target, coordinator_id: bytes) -> None:
         """A probe of `target` told its coordinator id."""
@@ -152,35 +205,26 @@ class Router:
         """Periodic upkeep; call about once a second."""
         self.activity.sweep(now)
 
-    def _rebuild(self) -> None:
-        """Make targets match table and addresses, keeping those whose address stays."""
-        targets: dict[str, tuple[Target, ...]] = {}
-        kept: set[int] = set()
-        for route in self.table.routes:
-            for backend in route.backends:
-                if backend.key in targets:
-                    continue  # the same runtime through another route: the same targets
-                known = {(target.ip, target.port): target for target in self._targets.get(backend.key, ())}
-                built = []
-                for ip, port in self._addresses.get(backend.service, ()):
-                    target = known.get((ip, port)) or Target(
-                        backend.namespace,
-                        backend.name,
-                        route.group,
-                        ip,
-                        port,
-                        backend.service,
-                        Circuit(self._circuit, self._random),
-                    )
-                    target.group = route.group
-                    kept.add(id(target))
-                    built.append(target)
-                targets[backend.key] = tuple(built)
-        for target in self.targets():
-            if id(target) not in kept:
-                self._owners.retire(target)
-                self.activity.forget(target)
-        used = self.services()
-        self._addresses = {service: found for service, found in self._addresses.items() if service in used}
-        self._targets = targets
-        self.epoch += 1
+    def _built(
+        self, backend: Backend, route: Route, service: Service, before: tuple[Target, ...]
+    ) -> tuple[Target, ...]:
+        """A backend's targets at its service's addresses, keeping those whose address stays."""
+        known = {(target.ip, target.port): target for target in before}
+        built = []
+        for ip, port in self._addresses.get(service, ()):
+            target = known.get((ip, port))
+            if target is None or target.authority != service.authority or target.tls != service.tls:
+                circuit = Circuit(self._circuit, self._random)
+                target = Target(backend.namespace, backend.name, route.group, ip, port, service, circuit)
+            target.group = route.group
+            built.append(target)
+        return tuple(built)
+
+    def _retire_missing(self, before: Mapping[str, tuple[Target, ...]]) -> None:
+        """Of the targets `before`, give up those that are no more."""
+        for key, targets in before.items():
+            kept = self._targets.get(key, ())
+            for target in targets:
+                if target not in kept:
+                    self._owners.retire(target)
+                    self.activity.forget(target)

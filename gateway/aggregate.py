@@ -1,0 +1,235 @@
+"""Several workers as one gateway: their metrics, readiness and status documents folded into one of each. Pure.
+
+The supervisor's management port answers with these. Counters must never go backwards while workers come and go, or a
+rate over them shows a spike: what a worker had counted when it was last seen stays in the sum when it has died.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+# Every worker sees the same routes and coordinators: the worst of what they see, not a multiple of it.
+_GREATEST = frozenset(
+    {
+        "process_max_fds",
+        "process_start_time_seconds",
+        "xtrinode_gateway_backends",
+        "xtrinode_gateway_circuit_state",
+        "xtrinode_gateway_coordinator_health",
+        "xtrinode_gateway_routes",
+        "xtrinode_gateway_routes_age_seconds",
+        "xtrinode_gateway_routes_refused",
+        "xtrinode_gateway_routes_stale",
+    }
+)
+# What lives on when the worker that counted it has died.
+_LASTING = frozenset({"counter", "histogram", "summary"})
+
+Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
+@dataclass(slots=True)
+class Family:
+    """One metric: its samples by name and labels, in the order in which they were first seen."""
+
+    name: str
+    help: str
+    kind: str
+    samples: dict[Key, float] = field(default_factory=dict)
+
+    def add(self, samples: Mapping[Key, float]) -> None:
+        greatest = self.name in _GREATEST
+        for key, value in samples.items():
+            known = self.samples.get(key)
+            if known is None:
+                self.samples[key] = value
+            else:
+                self.samples[key] = max(known, value) if greatest else known + value
+
+
+Families = dict[str, Family]
+
+
+def read_page(page: bytes) -> Families:
+    """A worker's exposition. Raises ValueError when it is none."""
+    found: Families = {}
+    for metric in text_string_to_metric_families(page.decode()):
+        family = found.setdefault(metric.name, Family(metric.name, metric.documentation, metric.type))
+        for sample in metric.samples:
+            family.samples[sample.name, tuple(sorted(sample.labels.items()))] = sample.value
+    return found
+
+
+class Totals:
+    """The metrics of all workers, over their lives."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, Families] = {}  # by worker, what it last told
+        self._fresh: set[int] = set()
+        self._ended: Families = {}
+
+    def seen(self, worker: int, families: Families) -> None:
+        """What a worker tells now."""
+        self._seen[worker] = families
+        self._fresh.add(worker)
+
+    def unheard(self, worker: int) -> None:
+        """A worker did not answer: what it had counted stands, its gauges are unknown."""
+        self._fresh.discard(worker)
+
+    def ended(self, worker: int) -> None:
+        """The worker's process is gone; the next one of its number counts from zero."""
+        self._fresh.discard(worker)
+        _fold(self._ended, (family for family in self._seen.pop(worker, {}).values() if family.kind in _LASTING))
+
+    def page(self, own: Iterable[Metric] = ()) -> bytes:
+        """The exposition of all, with metrics of the supervisor's own."""
+        total: Families = {}
+        _fold(total, self._ended.values())
+        for worker, families in sorted(self._seen.items()):
+            fresh = worker in self._fresh
+            _fold(total, (family for family in families.values() if fresh or family.kind in _LASTING))
+        registry = CollectorRegistry()
+        registry.register(_Collected([*map(_metric, total.values()), *own]))
+        return generate_latest(registry)
+
+
+class _Collected(Collector):
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._metrics)
+
+
+def _fold(into: Families, families: Iterable[Family]) -> None:
+    for family in families:
+        into.setdefault(family.name, Family(family.name, family.help, family.kind)).add(family.samples)
+
+
+def _metric(family: Family) -> Metric:
+    metric = Metric(family.name, family.help, family.kind)
+    for (name, labels), value in family.samples.items():
+        metric.add_sample(name, dict(labels), value)
+    return metric
+
+
+def worker_metrics(count: int, ready: int, restarts: int) -> list[Metric]:
+    """The supervisor's own metrics."""
+    return [
+        GaugeMetricFamily("xtrinode_gateway_workers", "Worker processes wanted", value=count),
+        GaugeMetricFamily("xtrinode_gateway_workers_ready", "Worker processes that are ready", value=ready),
+        CounterMetricFamily(
+            "xtrinode_gateway_worker_restarts", "Worker processes started again after they died", value=restarts
+        ),
+    ]
+
+
+def readiness(reasons: Sequence[str | None]) -> str | None:
+    """Why the gateway is not ready, None when all its workers are; `reasons` has each worker's."""
+    waiting = {f"worker {number}: {reason}" for number, reason in enumerate(reasons) if reason is not None}
+    return "; ".join(sorted(waiting)) or None
+
+
+def merge_status(
+    documents: Sequence[dict[str, Any]], workers: Sequence[dict[str, Any]], now: datetime.datetime
+) -> dict[str, Any]:
+    """One status document of the workers' own. `workers` says how each process fares, also those that do not answer."""
+    merged: dict[str, Any] = {
+        "generatedAt": now.isoformat(timespec="seconds"),
+        "workers": list(workers),
+        "summary": {},
+        "reload": None,
+        "routes": [],
+    }
+    if not documents:
+        return merged
+    # The one whose routes are worst says why; routes that differ for a moment show as the newest worker has them.
+    reloads = [document["reload"] for document in documents]
+    merged["reload"] = max(reloads, key=lambda reload: (reload["stale"], reload["ageSeconds"] or 0.0))
+    merged["routes"] = _merged_routes([document["routes"] for document in documents])
+    merged["summary"] = {
+        **documents[0]["summary"],
+        "liveQueries": sum(document["summary"]["liveQueries"] for document in documents),
+        "inflightRequests": sum(document["summary"]["inflightRequests"] for document in documents),
+        **coordinator_counts(merged["routes"]),
+    }
+    return merged
+
+
+def coordinator_counts(routes: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """How many coordinators fare how; one that serves several routes counts once."""
+    seen: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for route in routes:
+        for backend in route["backends"]:
+            for coordinator in backend["coordinators"]:
+                seen[f"{backend['namespace']}/{backend['name']}", coordinator["address"]] = coordinator
+    states = [coordinator["health"]["state"] for coordinator in seen.values()]
+    return {
+        **{
+            f"{state}Coordinators": states.count(state)
+            for state in ("healthy", "starting", "unhealthy", "sleeping", "unknown")
+        },
+        "openCircuits": sum(coordinator["circuitBreaker"]["state"] != "closed" for coordinator in seen.values()),
+    }
+
+
+def _merged_routes(tables: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The first worker's routes, with each coordinator as all workers together see it."""
+    seen: dict[tuple[str, str], dict[str, Any]] = {}
+    for number, table in enumerate(tables):
+        once: set[tuple[str, str]] = set()  # a runtime in two routes is one runtime
+        for route in table:
+            for backend in route["backends"]:
+                for coordinator in backend["coordinators"]:
+                    key = (f"{backend['namespace']}/{backend['name']}", coordinator["address"])
+                    if key not in once:
+                        once.add(key)
+                        seen[key] = coordinator if number == 0 else _worse(seen.get(key), coordinator)
+    return [
+        {
+            **route,
+            "backends": [
+                {
+                    **backend,
+                    "coordinators": [
+                        seen[f"{backend['namespace']}/{backend['name']}", coordinator["address"]]
+                        for coordinator in backend["coordinators"]
+                    ],
+                }
+                for backend in route["backends"]
+            ],
+        }
+        for route in tables[0]
+    ]
+
+
+_HEALTH = ("unknown", "healthy", "starting", "sleeping", "unhealthy")
+_CIRCUIT = ("closed", "half-open", "open")
+
+
+def _worse(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    """Two workers' views of a coordinator: load added up, health and circuit of whoever fares worse."""
+    if one is None:
+        return other
+    return {
+        **one,
+        "coordinatorId": one["coordinatorId"] or other["coordinatorId"],
+        "inflightRequests": one["inflightRequests"] + other["inflightRequests"],
+        "liveQueries": one["liveQueries"] + other["liveQueries"],
+        "health": max(one["health"], other["health"], key=lambda health: _HEALTH.index(health["state"])),
+        "circuitBreaker": max(
+            one["circuitBreaker"], other["circuitBreaker"], key=lambda circuit: _CIRCUIT.index(circuit["state"])
+        ),
+    }
