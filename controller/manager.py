@@ -16,7 +16,7 @@ import math
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,6 +57,8 @@ class Manager:
         self._client = client
         self.metrics = metrics or Metrics()
         self._tasks: list[asyncio.Task[Any]] = []
+        # Workers finish what they have in hand and begin nothing new.
+        self._stopping = False
         self.runtimes: WorkQueue[Key] = WorkQueue(max_delay=settings.max_retry_delay)
         self.catalog_queue: WorkQueue[Key] = WorkQueue(max_delay=settings.max_retry_delay)
         self.runtimes.listener = self.metrics.queue("xtrinode", self.runtimes.longest_running)
@@ -149,6 +151,7 @@ class Manager:
             if not stopped.done():
                 log.warning("the lease %s/%s was not renewed in time; nothing is written", settings.namespace, LEASE)
                 return
+            self._stopping = True
             self.runtimes.close()
             self.catalog_queue.close()
             await asyncio.wait(workers, timeout=settings.shutdown_timeout)
@@ -166,30 +169,24 @@ class Manager:
 
     async def _until_lapsed(self, workers: list[asyncio.Task[None]]) -> None:
         """Until this copy leads no more; a worker's exception is raised."""
-        lapsed = asyncio.ensure_future(self._elector.lapsed.wait())
-        everyone = asyncio.gather(*workers)
+        lapsed = asyncio.create_task(self._elector.lapsed.wait())
         try:
-            await asyncio.wait([lapsed, everyone], return_when=asyncio.FIRST_COMPLETED)
-            if everyone.done():
-                await everyone
+            await asyncio.wait([lapsed, *workers], return_when=asyncio.FIRST_COMPLETED)
+            for worker in workers:
+                if worker.done():
+                    await worker
         finally:
             lapsed.cancel()
-            everyone.cancel()
 
     async def _first(self, stopped: asyncio.Future[Any], other: Awaitable[Any]) -> None:
         """Waits for either, or for a part that died: its exception ends the process."""
         task = asyncio.ensure_future(other)
         try:
             await asyncio.wait([stopped, task, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
-            for part in self._tasks:
-                if part.done() and not part.cancelled() and part.exception() is not None:
-                    await part
-            if task.done():
-                await task
+            _raise_first([task, *self._tasks])
         finally:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
 
     def _start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work, name=name)
@@ -259,7 +256,7 @@ class Manager:
     ) -> None:
         metrics = self.metrics
         active = metrics.active.labels(name)
-        while True:
+        while not self._stopping:
             try:
                 key = await queue.get()
             except QueueClosed:
@@ -268,9 +265,9 @@ class Manager:
             started = time.perf_counter()
             result = "success"
             try:
-                while not self._may_write():
+                if not self._may_write():
                     # The Lease ran out by the clock; that this term is over comes to us as a cancellation.
-                    await asyncio.sleep(0.1)
+                    raise RetryLater("this copy does not lead at the moment")
                 after = await reconcile(key)
             except (RetryLater, ApiError) as error:
                 result = "error"
@@ -322,6 +319,15 @@ class Manager:
             self.metrics.suspended.labels(namespace).inc()
         elif new == Phase.READY and old == Phase.RESUMING:
             self.metrics.resumed.labels(namespace).inc()
+
+
+def _raise_first(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Raises what the first of the failed tasks raised: a part that died ends the process."""
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            error = task.exception()
+            if error is not None:
+                raise error
 
 
 def _is_outage(error: BaseException) -> bool:

@@ -4,7 +4,8 @@
 and connections of its own, because the caller's loop renders manifests and may be busy for longer than it
 takes to lose a Lease; for the same reason `is_leader` also looks at the clock, so a process that
 was stopped and continued knows at once that it leads no more. It runs once: on loss the caller exits, and its
-successor process starts clean.
+successor process starts clean. A candidate that `regains` may go on in the same process where the API server was away
+for longer than the Lease lasts, as long as nobody else led meanwhile.
 
 `try_acquire` is for the lifecycle API: of many replicas asked to resume one runtime, one does it.
 """
@@ -82,6 +83,9 @@ class Election:
         # Read by other threads; a float and a bool are written whole.
         self.leading = False
         self.valid_until = 0.0
+        # We led once, lapsed, and since then somebody else has or may have led: the Lease is not ours to take again.
+        self.usurped = False
+        self._term: tuple[str, datetime | None] | None = None
         self._client = client
         self._clock, self._wall, self._dice = clock, wall, dice
         self._seen = Watcher()
@@ -123,6 +127,7 @@ class Election:
             # From when we began: what the others see is not older than that.
             self.valid_until = started + self.timing.renew
             self.leading = True
+            self._term = self._term_of(self._seen.record)
         elif self.leading and (self._clock() >= self.valid_until or self._taken_by_another()):
             self.leading = False
         return held
@@ -149,13 +154,22 @@ class Election:
             try:
                 lease = await self._client.get(LEASES, self.name, self.namespace)
             except NotFound:
-                return await self._create()
+                self.usurped = self._term is not None and not self.leading
+                return False if self.usurped else await self._create()
         record = LeaseRecord.of(lease)
         standing = self._seen.look(record, self.identity, self._clock())
+        if self._term is not None and not self.leading and self._term_of(record) != self._term:
+            self.usurped = True
+            return False
         if standing is Standing.HELD:
             return False
         await self._write(lease, lease_spec(self.identity, self.timing.lease, self._wall(), record))
         return True
+
+    @staticmethod
+    def _term_of(record: LeaseRecord | None) -> tuple[str, datetime | None] | None:
+        """What stays the same from a take-over to the next one."""
+        return (record.holder, record.acquired) if record is not None else None
 
     async def _create(self) -> bool:
         spec = lease_spec(self.identity, self.timing.lease, self._wall())
@@ -179,6 +193,9 @@ class LeaderElector:
 
     `acquired` and `lost` are events of the caller's loop, where the callbacks run too. `lost` tells of real loss
     only, not of a stop. Before each write that only a leader may make, ask `is_leader`.
+
+    With `regains`, a leader that could not renew in time has `lapsed`, not lost: `acquired` is unset and `lapsed` set
+    until it leads again. It must not write meanwhile, as somebody else may lead; when somebody did, it has lost.
     """
 
     def __init__(
@@ -191,7 +208,10 @@ class LeaderElector:
         timing: Timing = Timing(),
         on_started: Callable[[], None] | None = None,
         on_lost: Callable[[], None] | None = None,
+        regains: bool = False,
     ) -> None:
+        self._regains = regains
+        self.lapsed = asyncio.Event()
         self.acquired = asyncio.Event()
         self.lost = asyncio.Event()
         self._own_client = client.clone(retry=ONCE, rate_limit=None, read_timeout=timing.renew)
@@ -215,7 +235,9 @@ class LeaderElector:
         self._ran = True
         caller = asyncio.get_running_loop()
         own = asyncio.new_event_loop()
-        campaign = own.create_task(self._campaign(lambda: _post(caller, self._started)))
+        campaign = own.create_task(
+            self._campaign(lambda: _post(caller, self._started), lambda: _post(caller, self._interrupted))
+        )
         ended: asyncio.Future[None] = caller.create_future()
 
         def renew() -> None:
@@ -243,7 +265,7 @@ class LeaderElector:
                 renewer.join(1.0)  # it has nothing left to do
         self._ended()
 
-    async def _campaign(self, started: Callable[[], None]) -> None:
+    async def _campaign(self, started: Callable[[], None], interrupted: Callable[[], None]) -> None:
         election = self._election
         async with self._own_client:
             try:
@@ -251,6 +273,10 @@ class LeaderElector:
                     led = election.leading
                     await election.round()
                     if led and not election.leading:
+                        if not self._regains:
+                            return
+                        interrupted()
+                    if election.usurped:
                         return
                     if election.leading and not led:
                         started()
@@ -258,7 +284,12 @@ class LeaderElector:
             finally:
                 await election.release()
 
+    def _interrupted(self) -> None:
+        self.acquired.clear()
+        self.lapsed.set()
+
     def _started(self) -> None:
+        self.lapsed.clear()
         self.acquired.set()
         if self._on_started is not None:
             self._on_started()

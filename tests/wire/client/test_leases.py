@@ -297,6 +297,44 @@ async def test_losing_ends_the_run_and_is_told(client: KubeClient, server: Lease
         await elector.run()
 
 
+async def test_one_that_regains_goes_on_when_nobody_led_meanwhile(client: KubeClient, server: LeaseServer) -> None:
+    elector = LeaderElector(client, "gate", "sys", "a", timing=QUICK, regains=True)
+    task = asyncio.create_task(elector.run())
+    await asyncio.wait_for(elector.acquired.wait(), 5)
+    server.down = True
+    await asyncio.wait_for(elector.lapsed.wait(), 5)
+    assert not elector.is_leader
+    assert not elector.acquired.is_set()
+    server.down = False
+    await asyncio.wait_for(elector.acquired.wait(), 5)
+    assert elector.is_leader
+    assert not elector.lapsed.is_set()
+    assert not elector.lost.is_set()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("after", ["another holds it", "another gave it back", "it was deleted"])
+async def test_one_that_regains_has_lost_when_somebody_may_have_led(
+    client: KubeClient, server: LeaseServer, after: str
+) -> None:
+    elector = LeaderElector(client, "gate", "sys", "a", timing=QUICK, regains=True)
+    task = asyncio.create_task(elector.run())
+    await asyncio.wait_for(elector.acquired.wait(), 5)
+    server.down = True
+    await asyncio.wait_for(elector.lapsed.wait(), 5)
+    if after == "it was deleted":
+        server.lease = None
+    else:
+        server.put(lease_spec("" if after == "another gave it back" else "b", 15, NOW))
+    server.down = False
+    await asyncio.wait_for(task, 5)
+    assert elector.lost.is_set()
+    assert not elector.is_leader
+    holder = None if server.lease is None else server.spec["holderIdentity"]
+    assert holder != "a"
+
+
 def test_a_busy_caller_does_not_lose_the_lease() -> None:
     """The server runs in a thread of its own here, so that only the caller's loop is blocked."""
     ready = threading.Event()
