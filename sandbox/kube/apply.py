@@ -24,6 +24,7 @@ Schema = dict[str, Any]
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 KUBECTL: Final = "kubectl"
 _MOST_UPDATERS: Final = 10
+_BEFORE: Final = "before-first-apply"
 _ANCIENT: Final = "ancient-changes"
 
 _UNOWNED: Final = frozenset(
@@ -190,10 +191,11 @@ def _plain(obj: Object) -> Object:
 # -- update
 
 
-def track_update(old: Object, new: Object, writer: Writer) -> Object:
+def track_update(old: Object, new: Object, writer: Writer, *, created: bool = False) -> Object:
     """`new` with the fields that it changes from `old` owned by the writer, and no longer by others.
 
-    A writer may set `managedFields` itself: what `new` carries counts, and an empty list resets them.
+    A writer may set `managedFields` itself: what `new` carries counts, and an empty list resets them. Once an object
+    has no managers, they are not recorded again before the first apply.
     """
     sent = (new.get("metadata") or {}).get("managedFields")
     managers = _managers_of(old)
@@ -202,6 +204,8 @@ def track_update(old: Object, new: Object, writer: Writer) -> Object:
             managers = read_managers(sent)
         except fields.BadFields:
             managers = _managers_of(old)  # what cannot be read is ignored, as the real server does
+    if not managers and not created:
+        return with_managers(new, managers)
     try:
         difference = merge.compare(_plain(old), _plain(new), writer.schema)
     except merge.BadItem:
@@ -263,6 +267,8 @@ def apply_config(live: Object, config: Object, writer: Writer, *, force: bool) -
 
 
 def _apply_or_take_over(live: Object, config: Object, writer: Writer, *, force: bool) -> Object:
+    if not _managers_of(live):
+        live = _before_first_apply(live, writer)
     try:
         return _apply(live, config, writer, force=force)
     except Conflicts as conflicts:
@@ -272,6 +278,14 @@ def _apply_or_take_over(live: Object, config: Object, writer: Writer, *, force: 
         if left.paths:
             raise left from None
         return _apply(live, config, writer, force=True)
+
+
+def _before_first_apply(live: Object, writer: Writer) -> Object:
+    """What an object without managers holds already belongs to everybody who wrote it, under one name."""
+    metadata = {key: value for key, value in (live.get("metadata") or {}).items() if key != "managedFields"}
+    bare = {**live, "metadata": metadata}
+    empty: Object = {"apiVersion": live.get("apiVersion"), "kind": live.get("kind"), "metadata": {}}
+    return track_update(empty, bare, replace(writer, manager=_BEFORE), created=True)
 
 
 def _apply(live: Object, config: Object, writer: Writer, *, force: bool) -> Object:
@@ -288,7 +302,8 @@ def _apply(live: Object, config: Object, writer: Writer, *, force: bool) -> Obje
     if before is not None and before.paths:
         # With what nobody may own (metadata.name): it keeps `metadata` itself from being dropped.
         everyone = set_here.union(*(owned.paths for owned in managers.values()))
-        dropped = fields.with_parents(before.paths) - fields.with_parents(everyone)
+        parents = merge.with_named_parents(everyone, schema)
+        dropped = merge.with_named_parents(before.paths, schema) - parents
         result = merge.remove(result, dropped, schema)
     difference = merge.compare(current, result, schema)
     changed = difference.added | difference.modified

@@ -9,15 +9,16 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
-from sandbox.kube import service_addresses
+from sandbox.kube import initial_fields, service_addresses
 from sandbox.kube.builtin_rules import PREPARE, VALIDATE, Prepare
 from sandbox.kube.builtin_types import TYPES
 from sandbox.kube.custom import validate_crd
 from sandbox.kube.errors import Cause, StatusError
 from sandbox.kube.event_forms import core_form, events_form
 from sandbox.kube.merge import BadItem, check_unique
-from sandbox.kube.resources import ALL_VERBS, Kind, ScalePaths
+from sandbox.kube.resources import ALL_VERBS, Kind, ScalePaths, Schema
 from sandbox.kube.rows import ROWS
+from sandbox.kube.schema_language import ZERO_IS_ABSENT
 from sandbox.kube.store import GroupResource, Store
 from sandbox.kube.structural import StructuralSchema
 
@@ -152,11 +153,13 @@ class BuiltinStrategy:
 
     def default(self, obj: Object) -> None:
         self._schema.default(obj)
+        _drop_empty(obj, self._schema.openapi)
 
     def prepare(self, obj: Object, old: Object | None) -> None:
         if self._prepare is not None:
             self.decodes(obj)  # rules may trust the types
             self._prepare(obj, old)
+        initial_fields.complete(self._kind, obj, new=old is None)
 
     def decodes(self, obj: Object) -> list[Cause]:
         """Raise the 400 of a body that is not of this type at all; return what else is wrong with it."""
@@ -177,6 +180,26 @@ class BuiltinStrategy:
         if self._check is not None and not found:
             found = self._check(obj, old)
         return found
+
+
+def _drop_empty(value: Any, schema: Schema) -> None:
+    """Drop what the built-in types take for absent: optional maps and lists that hold nothing, and some zeros."""
+    if isinstance(value, dict):
+        properties, required = schema.get("properties"), schema.get("required") or ()
+        if properties is None:
+            return
+        for key in list(value):
+            below, kept = properties.get(key), value[key]
+            if below is None or not isinstance(kept, (dict, list)):
+                if below is not None and not kept and ZERO_IS_ABSENT in below:
+                    del value[key]
+                continue
+            _drop_empty(kept, below)
+            if not kept and key not in required and ("items" in below or "additionalProperties" in below):
+                del value[key]
+    elif isinstance(value, list):
+        for member in value:
+            _drop_empty(member, schema.get("items") or {})
 
 
 def builtin_kinds(store: Store, prepare_crd: Prepare) -> list[Kind]:

@@ -138,6 +138,8 @@ def _job(obj: Object, old: Object | None) -> None:
     if "completions" not in spec and "parallelism" not in spec:
         spec["completions"] = spec["parallelism"] = 1
     spec.setdefault("parallelism", 1)
+    spec.setdefault("manualSelector", False)
+    spec.setdefault("podReplacementPolicy", "TerminatingOrFailed")
     if old is None and not spec.get("manualSelector") and obj["metadata"].get("uid"):
         uid = obj["metadata"]["uid"]
         spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
@@ -375,10 +377,28 @@ def _webhooks(obj: Object, _old: Object | None) -> list[Cause]:
     return check_configuration(obj)
 
 
+def _deployment_check(obj: Object, old: Object | None) -> list[Cause]:
+    strategy = (obj.get("spec") or {}).get("strategy") or {}
+    found = _workload(obj, old)
+    if strategy.get("type") == "Recreate" and "rollingUpdate" in strategy:
+        detail = "may not be specified when strategy `type` is 'Recreate'"
+        found.append(causes.forbidden("spec.strategy.rollingUpdate", detail))
+    return found
+
+
+def _stateful_set_check(obj: Object, old: Object | None) -> list[Cause]:
+    update = (obj.get("spec") or {}).get("updateStrategy") or {}
+    found = _workload(obj, old)
+    if update.get("type") == "OnDelete" and "rollingUpdate" in update:
+        path = "spec.updateStrategy.rollingUpdate"
+        found.append(causes.invalid(path, update["rollingUpdate"], "only allowed for updateStrategy 'RollingUpdate'"))
+    return found
+
+
 VALIDATE: Final[dict[str, Validate]] = {
-    "Deployment": _workload,
+    "Deployment": _deployment_check,
     "ReplicaSet": _workload,
-    "StatefulSet": _workload,
+    "StatefulSet": _stateful_set_check,
     "DaemonSet": _workload,
     "Job": _job_check,
     "Pod": _pod_check,

@@ -27,14 +27,14 @@ Pod apiVersion:str kind:str metadata:ObjectMeta spec:PodSpec status:PodStatus
 PodTemplateSpec metadata:ObjectMeta spec:PodSpec
 PodSpec activeDeadlineSeconds:int64 affinity:Affinity automountServiceAccountToken:bool
  containers:[Container]@name! dnsConfig:PodDNSConfig dnsPolicy:str=ClusterFirst enableServiceLinks:bool
- ephemeralContainers:[any]@name hostAliases:[HostAlias]@ip hostIPC:bool hostNetwork:bool hostPID:bool
- hostUsers:bool hostname:str hostnameOverride:str imagePullSecrets:[LocalObjectReference]@name
- initContainers:[Container]@name nodeName:str nodeSelector:{str}^ os:PodOS overhead:{quantity}
- preemptionPolicy:str priority:int32 priorityClassName:str readinessGates:[PodReadinessGate]
+ ephemeralContainers:[any]@name hostAliases:[HostAlias]@ip hostIPC:bool? hostNetwork:bool? hostPID:bool?
+ hostUsers:bool hostname:str? hostnameOverride:str imagePullSecrets:[LocalObjectReference]@name
+ initContainers:[Container]@name nodeName:str? nodeSelector:{str}^ os:PodOS overhead:{quantity}
+ preemptionPolicy:str priority:int32 priorityClassName:str? readinessGates:[PodReadinessGate]
  resourceClaims:[PodResourceClaim]@name~ resources:ResourceRequirements restartPolicy:str=Always
  runtimeClassName:str schedulerName:str=default-scheduler schedulingGates:[PodSchedulingGate]@name
- securityContext:PodSecurityContext={} serviceAccount:str serviceAccountName:str setHostnameAsFQDN:bool
- shareProcessNamespace:bool subdomain:str terminationGracePeriodSeconds:int64=30 tolerations:[Toleration]
+ securityContext:PodSecurityContext={} serviceAccount:str? serviceAccountName:str? setHostnameAsFQDN:bool
+ shareProcessNamespace:bool subdomain:str? terminationGracePeriodSeconds:int64=30 tolerations:[Toleration]
  topologySpreadConstraints:[TopologySpreadConstraint]@topologyKey,whenUnsatisfiable volumes:[Volume]@name~
 PodOS name:str!
 PodSchedulingGate name:str!
@@ -64,15 +64,15 @@ PodSecurityContext appArmorProfile:SecurityProfile fsGroup:int64 fsGroupChangePo
 SecurityProfile type:str! localhostProfile:str
 SELinuxOptions user:str role:str type:str level:str
 Sysctl name:str! value:str!
-Container args:[str] command:[str] env:[EnvVar]@name envFrom:[EnvFromSource] image:str imagePullPolicy:str
+Container args:[str] command:[str] env:[EnvVar]@name envFrom:[EnvFromSource] image:str? imagePullPolicy:str
  lifecycle:Lifecycle livenessProbe:Probe name:str! ports:[ContainerPort]@containerPort,protocol
  readinessProbe:Probe resizePolicy:[ContainerResizePolicy] resources:ResourceRequirements={} restartPolicy:str
- restartPolicyRules:[any] securityContext:SecurityContext startupProbe:Probe stdin:bool stdinOnce:bool
- terminationMessagePath:str=/dev/termination-log terminationMessagePolicy:str=File tty:bool
- volumeDevices:[VolumeDevice]@devicePath volumeMounts:[VolumeMount]@mountPath workingDir:str
-ContainerPort containerPort:int32! hostIP:str hostPort:int32 name:str protocol:str=TCP
+ restartPolicyRules:[any] securityContext:SecurityContext startupProbe:Probe stdin:bool? stdinOnce:bool?
+ terminationMessagePath:str=/dev/termination-log terminationMessagePolicy:str=File tty:bool?
+ volumeDevices:[VolumeDevice]@devicePath volumeMounts:[VolumeMount]@mountPath workingDir:str?
+ContainerPort containerPort:int32! hostIP:str? hostPort:int32? name:str? protocol:str=TCP
 ContainerResizePolicy resourceName:str! restartPolicy:str!
-EnvVar name:str! value:str valueFrom:EnvVarSource
+EnvVar name:str! value:str? valueFrom:EnvVarSource
 EnvVarSource configMapKeyRef:KeySelector^ fieldRef:ObjectFieldSelector^ resourceFieldRef:ResourceFieldSelector^
  secretKeyRef:KeySelector^ fileKeyRef:any
 KeySelector key:str! name:str optional:bool
@@ -82,7 +82,7 @@ EnvFromSource prefix:str configMapRef:SourceReference secretRef:SourceReference
 SourceReference name:str optional:bool
 Lifecycle postStart:LifecycleHandler preStop:LifecycleHandler stopSignal:str
 LifecycleHandler exec:ExecAction httpGet:HTTPGetAction sleep:SleepAction tcpSocket:TCPSocketAction
-Probe exec:ExecAction failureThreshold:int32=3 grpc:GRPCAction httpGet:HTTPGetAction initialDelaySeconds:int32
+Probe exec:ExecAction failureThreshold:int32=3 grpc:GRPCAction httpGet:HTTPGetAction initialDelaySeconds:int32?
  periodSeconds:int32=10 successThreshold:int32=1 tcpSocket:TCPSocketAction terminationGracePeriodSeconds:int64
  timeoutSeconds:int32=1
 ExecAction command:[str]
@@ -98,8 +98,8 @@ SecurityContext allowPrivilegeEscalation:bool appArmorProfile:SecurityProfile ca
  seLinuxOptions:SELinuxOptions seccompProfile:SecurityProfile windowsOptions:any
 Capabilities add:[str] drop:[str]
 VolumeDevice devicePath:str! name:str!
-VolumeMount mountPath:str! mountPropagation:str name:str! readOnly:bool recursiveReadOnly:str subPath:str
- subPathExpr:str
+VolumeMount mountPath:str! mountPropagation:str name:str! readOnly:bool? recursiveReadOnly:str subPath:str?
+ subPathExpr:str?
 Volume name:str! configMap:ConfigMapVolumeSource secret:SecretVolumeSource emptyDir:EmptyDirVolumeSource
  hostPath:HostPathVolumeSource persistentVolumeClaim:PVCVolumeSource downwardAPI:DownwardAPIVolumeSource
  projected:ProjectedVolumeSource csi:CSIVolumeSource ephemeral:any nfs:any image:any iscsi:any fc:any rbd:any
@@ -149,12 +149,12 @@ PlainCondition type:str! status:str! lastTransitionTime:time lastUpdateTime:time
 ConfigMap apiVersion:str kind:str metadata:ObjectMeta data:{str} binaryData:{bytes} immutable:bool
 Secret apiVersion:str kind:str metadata:ObjectMeta data:{bytes} stringData:{str} immutable:bool type:str=Opaque
 Service apiVersion:str kind:str metadata:ObjectMeta spec:ServiceSpec status:ServiceStatus
-ServiceSpec allocateLoadBalancerNodePorts:bool clusterIP:str clusterIPs:[str] externalIPs:[str] externalName:str
- externalTrafficPolicy:str healthCheckNodePort:int32 internalTrafficPolicy:str ipFamilies:[str]
- ipFamilyPolicy:str loadBalancerClass:str loadBalancerIP:str loadBalancerSourceRanges:[str]
- ports:[ServicePort]@port,protocol publishNotReadyAddresses:bool selector:{str}^ sessionAffinity:str=None
+ServiceSpec allocateLoadBalancerNodePorts:bool clusterIP:str clusterIPs:[str] externalIPs:[str] externalName:str?
+ externalTrafficPolicy:str healthCheckNodePort:int32? internalTrafficPolicy:str ipFamilies:[str]
+ ipFamilyPolicy:str loadBalancerClass:str loadBalancerIP:str? loadBalancerSourceRanges:[str]
+ ports:[ServicePort]@port,protocol publishNotReadyAddresses:bool? selector:{str}^ sessionAffinity:str=None
  sessionAffinityConfig:any trafficDistribution:str type:str=ClusterIP
-ServicePort appProtocol:str name:str nodePort:int32 port:int32! protocol:str=TCP targetPort:intstr
+ServicePort appProtocol:str name:str? nodePort:int32? port:int32! protocol:str=TCP targetPort:intstr
 ServiceStatus conditions:[Condition]@type loadBalancer:LoadBalancerStatus
 LoadBalancerStatus ingress:[any]
 ServiceAccount apiVersion:str kind:str metadata:ObjectMeta automountServiceAccountToken:bool
@@ -170,7 +170,7 @@ EventSource component:str host:str
 EventSeries count:int32 lastObservedTime:time
 Node apiVersion:str kind:str metadata:ObjectMeta spec:NodeSpec status:NodeStatus
 NodeSpec configSource:any externalID:str podCIDR:str podCIDRs:[str]# providerID:str taints:[Taint]
- unschedulable:bool
+ unschedulable:bool?
 Taint key:str! value:str effect:str! timeAdded:time
 NodeStatus addresses:[NodeAddress]@type allocatable:{quantity} capacity:{quantity}
  conditions:[PlainCondition]@type config:any daemonEndpoints:NodeDaemonEndpoints features:any images:[any]
@@ -198,7 +198,7 @@ Binding apiVersion:str kind:str metadata:ObjectMeta target:ObjectReference!
 
 WORKLOADS = """
 Deployment apiVersion:str kind:str metadata:ObjectMeta spec:DeploymentSpec status:DeploymentStatus
-DeploymentSpec minReadySeconds:int32 paused:bool progressDeadlineSeconds:int32=600 replicas:int32=1
+DeploymentSpec minReadySeconds:int32? paused:bool? progressDeadlineSeconds:int32=600 replicas:int32=1
  revisionHistoryLimit:int32=10 selector:LabelSelector!^ strategy:DeploymentStrategy~={} template:PodTemplateSpec!
 DeploymentStrategy type:str=RollingUpdate rollingUpdate:RollingUpdate
 RollingUpdate maxSurge:intstr maxUnavailable:intstr
@@ -206,13 +206,13 @@ DeploymentStatus availableReplicas:int32 collisionCount:int32 conditions:[PlainC
  observedGeneration:int64 readyReplicas:int32 replicas:int32 terminatingReplicas:int32
  unavailableReplicas:int32 updatedReplicas:int32
 ReplicaSet apiVersion:str kind:str metadata:ObjectMeta spec:ReplicaSetSpec status:ReplicaSetStatus
-ReplicaSetSpec minReadySeconds:int32 replicas:int32=1 selector:LabelSelector!^ template:PodTemplateSpec
+ReplicaSetSpec minReadySeconds:int32? replicas:int32=1 selector:LabelSelector!^ template:PodTemplateSpec
 ReplicaSetStatus availableReplicas:int32 conditions:[PlainCondition]@type fullyLabeledReplicas:int32
  observedGeneration:int64 readyReplicas:int32 replicas:int32 terminatingReplicas:int32
 StatefulSet apiVersion:str kind:str metadata:ObjectMeta spec:StatefulSetSpec status:StatefulSetStatus
-StatefulSetSpec minReadySeconds:int32 ordinals:any persistentVolumeClaimRetentionPolicy:any
+StatefulSetSpec minReadySeconds:int32? ordinals:any persistentVolumeClaimRetentionPolicy:any
  podManagementPolicy:str=OrderedReady replicas:int32=1 revisionHistoryLimit:int32=10 selector:LabelSelector!^
- serviceName:str template:PodTemplateSpec! updateStrategy:StatefulSetUpdateStrategy={}
+ serviceName:str="" template:PodTemplateSpec! updateStrategy:StatefulSetUpdateStrategy={}
  volumeClaimTemplates:[PersistentVolumeClaim]
 StatefulSetUpdateStrategy type:str=RollingUpdate rollingUpdate:StatefulSetRollingUpdate
 StatefulSetRollingUpdate maxUnavailable:intstr partition:int32
@@ -220,7 +220,7 @@ StatefulSetStatus availableReplicas:int32 collisionCount:int32 conditions:[Plain
  currentReplicas:int32 currentRevision:str observedGeneration:int64 readyReplicas:int32 replicas:int32
  updateRevision:str updatedReplicas:int32
 DaemonSet apiVersion:str kind:str metadata:ObjectMeta spec:DaemonSetSpec status:DaemonSetStatus
-DaemonSetSpec minReadySeconds:int32 revisionHistoryLimit:int32=10 selector:LabelSelector!^
+DaemonSetSpec minReadySeconds:int32? revisionHistoryLimit:int32=10 selector:LabelSelector!^
  template:PodTemplateSpec! updateStrategy:DaemonSetUpdateStrategy={}
 DaemonSetUpdateStrategy type:str=RollingUpdate rollingUpdate:RollingUpdate
 DaemonSetStatus collisionCount:int32 conditions:[PlainCondition]@type currentNumberScheduled:int32
@@ -265,7 +265,7 @@ HTTPIngressPath backend:IngressBackend! path:str pathType:str!
 IngressTLS hosts:[str] secretName:str
 IngressClass apiVersion:str kind:str metadata:ObjectMeta spec:any
 NetworkPolicy apiVersion:str kind:str metadata:ObjectMeta spec:NetworkPolicySpec
-NetworkPolicySpec egress:[any] ingress:[any] podSelector:LabelSelector policyTypes:[str]
+NetworkPolicySpec egress:[any] ingress:[any] podSelector:LabelSelector^ policyTypes:[str]
 Lease apiVersion:str kind:str metadata:ObjectMeta spec:LeaseSpec
 LeaseSpec acquireTime:time holderIdentity:str leaseDurationSeconds:int32 leaseTransitions:int32
  preferredHolder:str renewTime:time strategy:str

@@ -98,16 +98,6 @@ def below(paths: FieldSet, prefix: Path) -> FieldSet:
     return frozenset(path for path in paths if path[:length] == prefix)
 
 
-def with_parents(paths: FieldSet) -> FieldSet:
-    """The set with every named field on the way to a member as a member too."""
-    found = set(paths)
-    for path in paths:
-        for end in range(len(path) - 1, 0, -1):
-            if path[end - 1].startswith("f:"):
-                found.add(path[:end])
-    return frozenset(found)
-
-
 def ordered(paths: Iterable[Path]) -> list[Path]:
     """Level by level, members before what is below their neighbours: the order in which conflicts are listed."""
     here: list[Path] = []

@@ -253,8 +253,25 @@ def _order(live: list[str], wanted: list[str]) -> list[str]:
     return order + [element for element in live[at:] if element not in only_wanted]
 
 
+def with_named_parents(paths: FieldSet, schema: Schema | None) -> FieldSet:
+    """The set with every field on the way to a member, if the schema names it, as a member too."""
+    found = set(paths)
+    for path in paths:
+        at = schema
+        for end, element in enumerate(path[:-1], start=1):
+            if element.startswith("f:"):
+                if _is_named(at, element[2:]):
+                    found.add(path[:end])
+                at = _property(at, element[2:])
+            else:
+                at = _items(at)
+            if at is None:
+                break
+    return frozenset(found)
+
+
 def remove(value: Any, paths: FieldSet, schema: Schema | None) -> Any:
-    """`value` without the members of `paths`. A map or list that is emptied by it goes too (ABSENT)."""
+    """`value` without the members of `paths`. A map or list that is emptied by it becomes null."""
     tree = fields.encode(paths)
     return _remove(value, tree, schema, ())
 
@@ -268,15 +285,15 @@ def _remove(value: Any, tree: dict[str, Any], schema: Schema | None, path: Path)
             left = _member(below, tree.get(element), _property(schema, name), (*path, element))
             if left is not ABSENT:
                 kept_map[name] = left
-        return kept_map if kept_map or not value else ABSENT
+        return kept_map if kept_map or not value else None
     if shape in ("keys", "set") and schema is not None:
         kept_list = []
         for member in value:
             element = _element(schema, member, shape, path)
             left = _member(member, tree.get(element), _items(schema), (*path, element))
-            if left is not ABSENT:
+            if left is not ABSENT and left is not None:
                 kept_list.append(left)
-        return kept_list if kept_list or not value else ABSENT
+        return kept_list if kept_list or not value else None
     return value
 
 

@@ -60,6 +60,7 @@ _NO_GENERATION: Final = frozenset(
         *("Namespace", "ConfigMap", "Secret", "Service", "ServiceAccount", "Endpoints", "Event", "Node"),
         *("PersistentVolumeClaim", "PersistentVolume", "ResourceQuota", "LimitRange", "ControllerRevision"),
         *("Lease", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "StorageClass", "APIService"),
+        "HorizontalPodAutoscaler",
     }
 )
 

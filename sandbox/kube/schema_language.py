@@ -9,8 +9,8 @@ space continue the one before. A type is
     [T]  [T]@k1,k2  [T]#                                           list: atomic, map by keys, set
 
 followed by `!` (required), `^` (replaced as a whole by apply), `~` (a strategic patch keeps only the keys it
-names) and `=value` (default). The result carries the x-kubernetes-* extensions that server-side
-apply and strategic merge read.
+names), `?` (0, "" and false mean absent) and `=value` (default). The result carries the x-kubernetes-*
+extensions that server-side apply and strategic merge read.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ _SCALARS: Final[dict[str, Schema]] = {
     "intstr": {"x-kubernetes-int-or-string": True},
     "any": {"x-kubernetes-preserve-unknown-fields": True},
 }
+ZERO_IS_ABSENT: Final = "x-xtrinode-zero-is-absent"
 _FIELD: Final = re.compile(
     r"(?P<name>[$\w-]+):(?P<type>[\w{}\[\]]+)(?:@(?P<keys>\w+(?:,\w+)*))?(?P<set>#)?"
-    r"(?P<marks>[!^~]*)(?:=(?P<default>\S+))?"
+    r"(?P<marks>[!^~?]*)(?:=(?P<default>\S+))?"
 )
 
 
@@ -79,6 +80,8 @@ class Types:
     def _property(self, match: re.Match[str], refer: bool) -> Schema:
         schema = self._type(match["type"], refer)
         extra = _extensions(match)
+        if "?" in match["marks"] and not refer:
+            extra[ZERO_IS_ABSENT] = True
         if not extra:
             return schema
         return {"allOf": [schema], **extra} if "$ref" in schema else {**schema, **extra}

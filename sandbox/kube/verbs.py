@@ -87,7 +87,7 @@ class Verbs:
                 obj["metadata"]["managedFields"] = managed
         else:
             empty = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
-            obj = track_update(empty, obj, self._writer(call))
+            obj = track_update(empty, obj, self._writer(call), created=True)
         self._judge(kind, obj, None)
         await self.admission.validate(self._request(call, "CREATE", obj, None), call.warnings)
         self._require_room(call)
@@ -277,9 +277,9 @@ class Verbs:
         else:
             self._complete(kind, obj, old)
         meta.bump_generation(kind, obj, old)
+        meta.tidy(obj["metadata"])
         if not tracked:
             obj = track_update(old, obj, self._writer(call))
-        meta.tidy(obj["metadata"])
         mutated = await self._mutate(self._request(call, "UPDATE", obj, old), call, old)
         if mutated is not None and mutated is not obj:
             obj = mutated

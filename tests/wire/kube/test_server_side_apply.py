@@ -171,7 +171,7 @@ async def test_status_has_managers_of_its_own(api: Api) -> None:
 
 async def test_status_sent_to_the_main_endpoint_is_not_owned(api: Api) -> None:
     _, made = await api.apply(f"{DEPLOYMENTS}/web", {**deployment(), "status": {"replicas": 2}}, "one")
-    assert "status" not in made and "f:status" not in owned(made, "one")
+    assert made["status"] == {} and "f:status" not in owned(made, "one")
 
 
 async def test_client_side_apply_goes_over_without_conflicts(api: Api) -> None:
@@ -197,8 +197,12 @@ async def test_managed_fields_can_be_reset(api: Api) -> None:
         content_type="application/json-patch+json",
     )
     assert status == 200 and "managedFields" not in reset["metadata"]
-    status, _ = await api.apply(f"{MAPS}/a", config_map(x="2"), "two")
-    assert status == 200
+    _, changed = await api.merge(f"{MAPS}/a", {"data": {"y": "1"}})
+    assert "managedFields" not in changed["metadata"]
+    status, refusal = await api.apply(f"{MAPS}/a", config_map(x="2"), "two")
+    assert status == 409 and 'conflict with "before-first-apply" using v1' in refusal["message"]
+    status, taken = await api.apply(f"{MAPS}/a", config_map(x="2"), "two", force=True)
+    assert status == 200 and owned(taken, "before-first-apply", "Update") == {"f:data": {".": {}, "f:y": {}}}
 
 
 async def test_what_apply_refuses(api: Api) -> None:

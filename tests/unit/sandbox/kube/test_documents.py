@@ -140,7 +140,7 @@ Part key:str proto:str=TCP
     }
 
 
-@pytest.mark.parametrize("text", ["T a", "T a:", "T a:[str", "T a:str\nT b:str", "T a:str?"])
+@pytest.mark.parametrize("text", ["T a", "T a:", "T a:[str", "T a:str\nT b:str", "T a:str%"])
 def test_a_notation_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises((ValueError, KeyError)):
         types = Types(text, "x.")

@@ -84,17 +84,25 @@ def test_status_is_not_owned_through_the_main_endpoint() -> None:
     schema = TYPES.resolved("Deployment")
     base = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}}
     main = apply.Writer("one", "apps/v1", "", "t", schema, lambda path: path[0] == "f:status")
-    made = apply.track_update(base, {**base, "spec": {"replicas": 1}, "status": {"replicas": 1}}, main)
+    made = apply.track_update(base, {**base, "spec": {"replicas": 1}, "status": {"replicas": 1}}, main, created=True)
     assert list(made["metadata"]["managedFields"][0]["fieldsV1"]) == ["f:spec"]
+
+
+def test_without_managers_nothing_is_recorded_before_the_first_apply() -> None:
+    live = apply.track_update({**EMPTY, "metadata": {"name": "a"}}, {**config(x="1")}, writer("editor"))
+    assert "managedFields" not in live["metadata"]
+    with pytest.raises(apply.Conflicts) as caught:
+        applied(live, "one", x="2")
+    assert [manager.name for manager in caught.value.owners] == ["before-first-apply"]
+    assert owners(applied(live, "one", force=True, x="2"), "x") == {"one"}
 
 
 def test_updaters_beyond_ten_become_one() -> None:
     live = {**EMPTY, "metadata": {"name": "a"}}
     for number in range(15):
         data = {**live.get("data", {}), f"k{number}": "v"}
-        live = apply.track_update(
-            live, {**live, "data": data}, writer(f"m{number:02}", f"2026-01-01T00:00:{number:02}Z")
-        )
+        made_by = writer(f"m{number:02}", f"2026-01-01T00:00:{number:02}Z")
+        live = apply.track_update(live, {**live, "data": data}, made_by, created=number == 0)
     names = [each["manager"] for each in live["metadata"]["managedFields"]]
     assert len(names) == 10 and "ancient-changes" in names and "m14" in names
     assert owners(live, "k0") == {"ancient-changes"}
@@ -133,7 +141,7 @@ def test_whatever_is_written_the_books_balance(given_steps: list[tuple[str, str,
     live: dict[str, Any] = {**EMPTY, "metadata": {"name": "a"}}
     for name, how, data in given_steps:
         if how == "update":
-            live = apply.track_update(live, {**live, "data": data}, writer(name))
+            live = apply.track_update(live, {**live, "data": data}, writer(name), created=True)
         else:
             try:
                 live = applied(live, name, force=how == "force", **data)

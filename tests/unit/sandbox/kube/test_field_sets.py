@@ -51,9 +51,9 @@ def test_what_is_no_field_set_is_refused(document: Any) -> None:
         fields.decode(document)
 
 
-def test_parents_that_are_fields_become_members() -> None:
-    owned = frozenset({("f:a", 'k:{"n":"x"}', "f:b", "f:c")})
-    assert fields.with_parents(owned) == owned | {("f:a",), ("f:a", 'k:{"n":"x"}', "f:b")}
+def test_paths_are_listed_level_by_level() -> None:
+    given = [("f:b",), ("f:a", "f:z"), ("f:a", "f:y", "f:x"), ("f:c",)]
+    assert fields.ordered(given) == [("f:b",), ("f:c",), ("f:a", "f:z"), ("f:a", "f:y", "f:x")]
 
 
 def test_paths_are_shown_as_people_write_them() -> None:

@@ -109,8 +109,9 @@ def test_a_difference_is_the_mirror_of_its_reverse(one: dict[str, Any], two: dic
 def test_what_was_added_can_be_removed_again(live: dict[str, Any], config: dict[str, Any]) -> None:
     merged = merge.merge(live, config, SCHEMA)
     added = merge.compare(live, merged, SCHEMA).added
-    left = merge.remove(merged, added, SCHEMA)
-    assert not added & merge.field_set({} if left is merge.ABSENT else left, SCHEMA)
+    # What was emptied is null, which whoever stores the object takes for absent.
+    left = {key: value for key, value in (merge.remove(merged, added, SCHEMA) or {}).items() if value is not None}
+    assert not added & merge.field_set(left, SCHEMA)
 
 
 def test_the_applied_order_wins_and_others_keep_their_place() -> None:
@@ -127,6 +128,12 @@ def test_the_default_of_a_key_counts_as_the_key() -> None:
     live = {"keyed": [{"name": "a", "proto": "TCP", "value": "1"}]}
     merged = merge.merge(live, {"keyed": [{"name": "a", "value": "2"}]}, SCHEMA)
     assert merged == {"keyed": [{"name": "a", "proto": "TCP", "value": "2"}]}
+
+
+def test_parents_that_the_schema_names_become_members() -> None:
+    key = 'k:{"name":"a","proto":"TCP"}'
+    owned = frozenset({("f:keyed", key, "f:value"), ("f:labels", "f:a"), ("f:unknown", "f:x")})
+    assert merge.with_named_parents(owned, SCHEMA) == owned | {("f:keyed",), ("f:labels",)}
 
 
 def test_inputs_stay_as_they_were() -> None:
