@@ -43,10 +43,13 @@ async def test_apply_creates_and_owns_what_it_says(client: KubeClient, namespace
     assert owned(made, "one") == {"f:data": {"f:a": {}}, "f:metadata": {"f:labels": {"f:l": {}}}}
 
 
-async def test_the_same_again_changes_nothing(client: KubeClient, namespace: str) -> None:
-    first = await client.apply(DEPLOYMENTS, at(namespace, deployment(replicas=0)), manager="one")
-    again = await client.apply(DEPLOYMENTS, at(namespace, deployment(replicas=0)), manager="one")
-    assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+async def test_the_same_again_changes_nothing(client: KubeClient, namespace: str, widgets: Resource) -> None:
+    ports = [{"name": "http", "port": 80}, {"name": "metrics", "port": 81, "targetPort": "m"}]
+    service = {"metadata": {"name": "s"}, "spec": {"selector": {"a": "b"}, "ports": ports}}
+    for resource, body in ((SERVICES, service), (widgets, widget(parts=[{"name": "a"}], tags=["x"]))):
+        first = await client.apply(resource, at(namespace, body), manager="one")
+        again = await client.apply(resource, at(namespace, body), manager="one")
+        assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
 
 
 async def test_what_is_left_out_is_removed(client: KubeClient, namespace: str) -> None:
