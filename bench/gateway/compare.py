@@ -39,7 +39,7 @@ class Run:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.gateway.compare", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of a run (default 5)")
+    parser.add_argument("--seconds", type=int, default=5, help="length of a run (default 5)")
     parser.add_argument("--workloads", default="", help="comma-separated names (default all)")
     parser.add_argument("--peers", default="", help="comma-separated names besides nginx (default all)")
     parser.add_argument("--compiled", type=Path, help="tree with compiled modules, from bench.gateway.compile")
@@ -55,9 +55,9 @@ def microseconds(text: str) -> float:
     return float(found.group(1)) * {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}[found.group(2)]
 
 
-def run_once(process: Process, workload: Workload, lua: Path, seconds: float, core: str) -> Run:
+def run_once(process: Process, workload: Workload, lua: Path, seconds: int, core: str) -> Run:
     before, started = process.cpu_ns(), time.monotonic()
-    command = ["taskset", "-c", core, "wrk", "-t1", f"-c{workload.connections}", f"-d{seconds:g}s", "--latency"]
+    command = ["taskset", "-c", core, "wrk", "-t1", f"-c{workload.connections}", f"-d{seconds}s", "--latency"]
     url = f"http://127.0.0.1:{process.port}"
     out = subprocess.run(
         [*command, "-s", str(lua), url], capture_output=True, text=True, check=True, timeout=seconds + 60
@@ -157,7 +157,7 @@ def main() -> None:
                 for turn in range(options.rounds + 1):
                     order = names[turn % len(names) :] + names[: turn % len(names)]
                     for peer in order:
-                        seconds = options.seconds if turn else 1.0  # the first round warms up
+                        seconds = options.seconds if turn else 1  # the first round warms up
                         run = run_once(running[peer], workload, lua, seconds, load_core)
                         if turn:
                             runs[peer].append(run)

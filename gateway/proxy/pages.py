@@ -62,6 +62,17 @@ def poll_state(data: bytes, start: int) -> bytes | None:
     return state if state in STATES else None
 
 
+def first_page(data: bytes, start: int) -> Page | None:
+    """The answer to a new statement, when it is as Trino writes it and all in view; None when it takes a closer look."""
+    if data[start + 34 : start + 36] != b'",':
+        return None
+    state = poll_state(data, start)
+    query_id = data[start + 7 : start + 34]
+    if state is None or _VALID_ID(query_id) is None:
+        return None
+    return Page(query_id, False, state)
+
+
 def usual_page(data: bytes, start: int) -> Page | None:
     """The page whose plain JSON begins at data[start], when Trino wrote it in the usual order and more follow."""
     found = _USUAL(data, start)

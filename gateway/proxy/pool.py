@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from gateway.proxy.counters import BackendCounters, Counters
-from gateway.proxy.editing import own_names
+from gateway.proxy.editing import own_marks, own_names
 from gateway.proxy.upstream import IDLE, Upstream
 from gateway.routing.model import Target
 
@@ -32,6 +32,8 @@ class Pool:
         "leaks",
         "open",
         "own",
+        "own_marks",
+        "own_port",
         "server",
         "settings",
         "stats",
@@ -49,6 +51,8 @@ class Pool:
         self.idle: list[Upstream] = []
         self.waiting: deque[Client] = deque()
         self.own = own_names(target)
+        self.own_marks = own_marks(target)
+        self.own_port = b":%d" % target.port
         self.leaks = False  # its pages have been seen to name its own address: they are read and edited from then on
         self.open = 0  # connected, idle or busy
         self.connecting = 0

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 from gateway.http1.chunks import MALFORMED, ChunkScanner
 from gateway.http1.response import ResponseHead, kept_of, parse_response_head
 from gateway.proxy.counters import BUCKET_SCALE, BUCKETS
-from gateway.proxy.editing import HEAD_BYTES, edited_page, grown_head, whole_head
+from gateway.proxy.editing import HEAD_BYTES, edited_page, grown_head, names_own, whole_head
 from gateway.proxy.pages import (
     COMPRESSED,
     PREFIX_BYTES,
     dechunked,
+    first_page,
     inflated,
     poll_state,
     read_page,
@@ -279,7 +280,7 @@ class Upstream:
             out_head = kept + b"Connection: close\r\n\r\n"
 
         paged = status == 200 and client.kind in _PAGED
-        if paged and (self.pool.leaks or client.kind == SUBMIT) and self._may_leak(client, head, data, body_start):
+        if paged and (self.pool.leaks or client.kind == SUBMIT) and self._may_leak(head, data, body_start):
             # Where pages can name their coordinator's address, their beginning is looked at before it goes on.
             client.phase = WAITING
             self.held = bytearray()
@@ -359,12 +360,12 @@ class Upstream:
         if last:
             self._done(client, client.clock())
 
-    def _may_leak(self, client: Client, head: ResponseHead, data: bytes, body_start: int) -> bool:
+    def _may_leak(self, head: ResponseHead, data: bytes, body_start: int) -> bool:
         """Whether a page has to be held back to see if it names its coordinator's address: not if all of it is here."""
         if self.phase == UNTIL_CLOSE:
             return False  # complete when it ends: too late for an edit of its head
         if self.phase == LENGTH and head.encoding is None and len(data) - body_start >= self.left:
-            return edited_page(data[body_start:], self.pool.own, client.memo_now.base) is not None
+            return names_own(data, body_start, self.pool.own_marks, self.pool.own_port)
         return True
 
     def _release(self, client: Client, last: bool) -> bytes:
@@ -417,6 +418,10 @@ class Upstream:
     def _first_look(self, client: Client, head: ResponseHead, data: bytes, body_start: int, now: float) -> None:
         """A page that did not tell all at the first glance."""
         if head.encoding is None:
+            page = first_page(data, body_start)
+            if page is not None:
+                client.page_seen(page, now)
+                return
             page = usual_page(data, body_start)
             whole = self.left == 0 or len(data) - body_start >= PREFIX_BYTES
             if page is not None and (whole or page.state is not None) and data.find(MARK, body_start) < 0:
