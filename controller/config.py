@@ -58,7 +58,7 @@ class Settings:
     leader_elect: bool = setting(
         True, truth, "", "wait for the leader Lease before acting; off only where a single copy ever runs"
     )
-    workers: int = setting(16, count(1, 1000), "N", "runtimes reconciled at the same time")
+    workers: int = setting(32, count(1, 1000), "N", "runtimes reconciled at the same time")
     catalog_workers: int = setting(4, count(1, 1000), "N", "catalogs reconciled at the same time")
     auto_suspend: bool = setting(True, truth, "", "suspend runtimes that were idle for their spec.autoSuspendAfter")
     resync: float = duration("10m", "how often everything is looked at again without an event")

@@ -143,7 +143,7 @@ async def test_of_two_controllers_one_acts_and_the_other_takes_over(rig: Rig):
 
 async def test_a_restarted_controller_writes_nothing_when_all_is_well(rig: Rig):
     async with rig.controller():
-        await rig.create()
+        await rig.create({"autoSuspendAfter": "0s"})
         await rig.reaches("Ready")
 
     async def version() -> str:
@@ -198,3 +198,13 @@ async def test_an_api_server_that_went_away_is_waited_for(tmp_path: Path):
             await controller.__aexit__(None, None, None)
             await nodes.__aexit__()
             await client.close()
+
+
+async def test_a_stop_finishes_what_is_being_written(rig: Rig):
+    """SIGTERM in the middle of a reconcile: its remaining writes still happen, and no new one begins."""
+    async with rig.controller(workers=1) as manager:
+        await rig.create()
+        await until(lambda: manager.runtimes.processing == 1)
+    names = {obj["metadata"]["name"] for obj in (await rig.client.list_(DEPLOYMENTS, NAMESPACE)).items}
+    assert names == {"trino-analytics-coordinator", "trino-analytics-worker"}
+    assert await rig.phase() == "Pending"
