@@ -164,7 +164,7 @@ def node_of(table: GroupResource, obj: Object) -> Node:
         name=metadata["name"],
         owners=tuple(_references(metadata.get("ownerReferences") or ())),
         deleting="deletionTimestamp" in metadata,
-        finalizers=frozenset(metadata.get("finalizers") or ()),
+        finalizers=frozenset(map(str, metadata.get("finalizers") or ())),
     )
 
 
@@ -193,9 +193,9 @@ def without_finalizer(obj: Object, finalizer: str) -> Object:
 def _references(listed: Iterable[dict[str, Any]]) -> Iterable[OwnerReference]:
     for each in listed:
         yield OwnerReference(
-            uid=each.get("uid", ""),
-            api_version=each.get("apiVersion", ""),
-            kind=each.get("kind", ""),
+            uid=str(each.get("uid", "")),
+            api_version=str(each.get("apiVersion", "")),
+            kind=str(each.get("kind", "")),
             blocks=each.get("blockOwnerDeletion") is True,
         )
 

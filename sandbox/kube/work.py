@@ -78,9 +78,16 @@ class Follower:
                 self.add(self.begin())
                 while await subscription.wait():
                     for change in subscription.drain():
-                        self.add(self.touched(change))
+                        self._note(change)
                 if not subscription.overflowed:
                     return
+
+    def _note(self, change: Change) -> None:
+        try:
+            self.add(self.touched(change))
+        except Exception:
+            # One odd object must not make this controller blind to all others.
+            _log.exception("%s: cannot follow %s", type(self).__name__, change.resource)
 
     async def _work(self) -> None:
         while True:
