@@ -96,6 +96,7 @@ class Manager:
             clock=_now,
             count=self._wrote,
             moved=self._moved,
+            drained=self.metrics.drain_seconds.observe,
         )
         self._reconcile_catalog = CatalogReconciler(
             client, self.caches, self._executor, self._events, clock=_now, count=self._wrote

@@ -149,8 +149,7 @@ class Metrics:
         )
         self.drain_seconds = Histogram(
             "xtrinode_drain_duration_seconds",
-            "Time from paused route to no live query, by outcome",
-            ["outcome"],
+            "Time from the first wish to stop until the coordinator could be stopped",
             buckets=_DRAIN_BUCKETS,
             registry=registry,
         )

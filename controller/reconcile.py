@@ -104,7 +104,9 @@ class RuntimeReconciler:
         clock: Callable[[], datetime],
         count: Callable[[str, str], None] = lambda verb, kind: None,
         moved: Callable[[str, str | None, str], None] = lambda namespace, old, new: None,
+        drained: Callable[[float], None] = lambda seconds: None,
     ) -> None:
+        self._drained = drained
         self._client = client
         self._caches = caches
         self._executor = executor
@@ -279,6 +281,9 @@ class RuntimeReconciler:
         except NotFound:
             return  # it went while we worked
         self._count("status", meta.XTRINODE_KIND)
+        started = x.status.drain_started_at
+        if started is not None and "drainStartedAt" not in status:
+            self._drained((self._clock() - started).total_seconds())
         if x.status.phase != status["phase"]:
             log.info("%s is %s: %s", x.key, status["phase"], status["message"])
             self._moved(key[0], x.status.phase, status["phase"])

@@ -72,7 +72,7 @@ async def test_suspend_ends_at_zero_pods_and_resume_brings_them_back(rig: Rig):
 
 async def test_suspend_waits_for_the_last_query(rig: Rig):
     rig.nodes.queries = [{"queryId": "q1", "state": "RUNNING"}]
-    async with rig.controller():
+    async with rig.controller() as manager:
         await rig.create()
         await rig.reaches("Ready")
         await rig.patch({"suspended": True})
@@ -85,6 +85,7 @@ async def test_suspend_waits_for_the_last_query(rig: Rig):
         assert (await replicas(rig))["trino-analytics-coordinator"] == 1
         rig.nodes.queries = []
         await rig.reaches("Suspended")
+        assert b"xtrinode_drain_duration_seconds_count 1.0" in manager.metrics.page()
 
 
 async def test_suspend_with_policy_cancel_ends_the_queries(rig: Rig):
