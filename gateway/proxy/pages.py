@@ -63,7 +63,7 @@ def poll_state(data: bytes, start: int) -> bytes | None:
 
 
 def first_page(data: bytes, start: int) -> Page | None:
-    """The answer to a new statement, when it is as Trino writes it and all in view; None when it takes a closer look."""
+    """The answer to a new statement, when it is as Trino writes it and in view; None when it takes a closer look."""
     if data[start + 34 : start + 36] != b'",':
         return None
     state = poll_state(data, start)
