@@ -12,36 +12,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-HOT = [
-    "gateway/http1/chunks.py",
-    "gateway/http1/forwarded.py",
-    "gateway/http1/limits.py",
-    "gateway/http1/lines.py",
-    "gateway/http1/problem.py",
-    "gateway/http1/request.py",
-    "gateway/http1/response.py",
-    "gateway/routing/activity.py",
-    "gateway/routing/circuit.py",
-    "gateway/routing/ownership.py",
-    "gateway/routing/router.py",
-    "gateway/proxy/answers.py",
-    "gateway/proxy/client.py",
-    "gateway/proxy/counters.py",
-    "gateway/proxy/deadlines.py",
-    "gateway/proxy/dispatch.py",
-    "gateway/proxy/editing.py",
-    "gateway/proxy/memory.py",
-    "gateway/proxy/pages.py",
-    "gateway/proxy/paths.py",
-    "gateway/proxy/pool.py",
-    "gateway/proxy/reading.py",
-    "gateway/proxy/segments.py",
-    "gateway/proxy/states.py",
-    "gateway/proxy/upstream.py",
-]
+# The list that a compiled wheel is built with, stated once.
+_HOOK = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]
+HOT = [module.lstrip("/") for module in _HOOK["mypyc"]["include"]]
 _SETUP = """
 from mypyc.build import mypycify
 from setuptools import setup
