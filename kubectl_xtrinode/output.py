@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from crds.v1.ages import age_text
+
 FORMATS = ("wide", "json", "yaml", "name")
 
 
@@ -64,31 +66,4 @@ def age(timestamp: str | None, now: datetime | None = None) -> str:
         moment = datetime.fromisoformat(timestamp)
     except ValueError:
         return "<invalid>"
-    return duration(int(((now or datetime.now(UTC)) - moment).total_seconds()))
-
-
-def duration(seconds: int) -> str:
-    """Seconds in kubectl's words."""
-    seconds = max(seconds, 0)
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 120:
-        return f"{seconds}s"
-    if minutes < 10:
-        return _pair(minutes, "m", seconds % 60, "s")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return _pair(hours, "h", minutes % 60, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if days < 8:
-        return _pair(days, "d", hours % 24, "h")
-    if days < 730:
-        return f"{days}d"
-    if days < 8 * 365:
-        return _pair(days // 365, "y", days % 365, "d")
-    return f"{days // 365}y"
-
-
-def _pair(large: int, large_unit: str, small: int, small_unit: str) -> str:
-    return f"{large}{large_unit}{small}{small_unit}" if small else f"{large}{large_unit}"
+    return age_text(((now or datetime.now(UTC)) - moment).total_seconds())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
+from crds.v1.ages import age_text
 from sandbox.kube.jsonpath import JSONPath
 from sandbox.kube.resources import Column
 
@@ -22,42 +23,12 @@ NAME: Final = Column("Name", format="name", description="Name must be unique wit
 AGE: Final = Column("Age", description="CreationTimestamp is when the server created this object.")
 
 
-def duration(seconds: float) -> str:
-    """A length of time in at most two units, as kubectl prints ages: 90s, 5m10s, 3h, 2d4h, 400d, 3y20d."""
-    total = int(seconds)
-    if total < -1:
-        return "<invalid>"
-    total = max(total, 0)
-    minutes, hours, days = total // 60, total // 3600, total // 86400
-    if total < 120:
-        return f"{total}s"
-    if minutes < 10:
-        return _two(minutes, "m", total % 60, "s")
-    if hours < 3:
-        return f"{minutes}m"
-    if hours < 8:
-        return _two(hours, "h", minutes % 60, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if days < 8:
-        return _two(days, "d", hours % 24, "h")
-    if days < 2 * 365:
-        return f"{days}d"
-    if days < 8 * 365:
-        return _two(days // 365, "y", days % 365, "d")
-    return f"{days // 365}y"
-
-
-def _two(first: int, unit: str, second: int, small: str) -> str:
-    return f"{first}{unit}{second}{small}" if second else f"{first}{unit}"
-
-
 def age(stamp: Any, now: float) -> str:
     """The age of a timestamp, `<unknown>` when there is none."""
     if not isinstance(stamp, str) or not stamp:
         return UNKNOWN
     try:
-        return duration(now - datetime.fromisoformat(stamp).timestamp())
+        return age_text(now - datetime.fromisoformat(stamp).timestamp())
     except (ValueError, OverflowError):
         return UNKNOWN
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
+from crds.v1.ages import age_text
 from sandbox.kube import selectors
-from sandbox.kube.printing import NONE, UNKNOWN, Cells, age, duration
+from sandbox.kube.printing import NONE, UNKNOWN, Cells, age
 from sandbox.kube.resources import Column
 
 Object = dict[str, Any]
@@ -169,7 +170,7 @@ def _job(obj: Object, now: float) -> list[Any]:
     took = ""
     if started:
         end = datetime.fromisoformat(ended).timestamp() if ended else now
-        took = duration(end - datetime.fromisoformat(started).timestamp())
+        took = age_text(end - datetime.fromisoformat(started).timestamp())
     return [_name(obj), state, done, took, _age(obj, now)]
 
 

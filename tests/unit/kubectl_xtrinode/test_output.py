@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crds.v1.ages import age_text
 from kubectl_xtrinode.commands.sql import split_statements
-from kubectl_xtrinode.output import age, duration, print_rows
+from kubectl_xtrinode.output import age, print_rows
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -27,11 +28,12 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
         (729 * DAY, "729d"),
         (800 * DAY, "2y70d"),
         (8 * 365 * DAY, "8y"),
-        (-5, "0s"),
+        (-1, "0s"),
+        (-5, "<invalid>"),
     ],
 )
 def test_duration_reads_as_kubectl_prints_it(seconds: int, shown: str) -> None:
-    assert duration(seconds) == shown
+    assert age_text(seconds) == shown
 
 
 @pytest.mark.parametrize(("text", "shown"), [(None, "<unknown>"), ("", "<unknown>"), ("soon", "<invalid>")])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crds.v1.ages import age_text
 from sandbox.kube import paths, printing, rows
 from sandbox.kube.jsonpath import BadPath, JSONPath
 from sandbox.kube.paths import Target
@@ -121,7 +122,7 @@ def test_any_json_path_is_read_or_refused(text: str) -> None:
     ],
 )
 def test_ages_read_as_kubectl_writes_them(seconds: int, text: str) -> None:
-    assert printing.duration(seconds) == text
+    assert age_text(seconds) == text
 
 
 def test_an_age_that_is_none() -> None:
