@@ -16,9 +16,9 @@ from typing import Any
 
 from controller.actions import Action, Announcement, Apply, Delete, EndQueries, PatchOwner, Plan, Scale
 from controller.deletion import plan_deletion
-from controller.observed import ObjectRef, Observed, Role
+from controller.observed import Observed, Role
 from controller.render import Inputs, Rendering, render
-from controller.render.config_maps import is_superseding_name
+from controller.render.config_maps import kept
 from controller.render.workloads import deployment_name
 from controller.replicas import Target, asleep, awake, is_due, number
 from controller.routing import route_entry
@@ -31,12 +31,20 @@ from controller.status import (
     told_differently,
     wanted_phase,
 )
-from controller.suspension import Command, Drain, Verdict, decide_drain, decide_idle, idle_since, take_commands
-from crds.v1 import meta, names
+from controller.suspension import (
+    Command,
+    Drain,
+    Verdict,
+    decide_drain,
+    decide_idle,
+    decide_wake,
+    idle_since,
+    take_commands,
+)
+from crds.v1 import meta
 from crds.v1.conditions import Reason
 from crds.v1.lifecycle import RouteState
 from crds.v1.meta import InvalidObject
-from crds.v1.quantity import parse_duration
 from crds.v1.runtime_shape import RuntimeShape
 from crds.v1.shape import resolve
 from crds.v1.validation import validate_xtrinode
@@ -178,14 +186,16 @@ class _Look:
         self.roles = tuple(self.rendering.rollout)
         self.ask = False
         self.last_activity = x.status.last_activity
-        self.wake_floor, self.wake_until = self._wake()
+        self.wake = decide_wake(x, shape, observed, now)
         self.stop = self._stop()
         # Timers, in seconds; the nearest one is taken.
         self.timers: list[float] = []
 
     def plan(self) -> Plan:
         actions: list[Action] = []
-        self._consume_wake_annotations()
+        if self.wake.void:
+            annotations = self.owner_patch.setdefault("metadata", {}).setdefault("annotations", {})
+            annotations.update(dict.fromkeys(self.wake.void))
         idle = self._idle()
         if idle:
             self.owner_patch.setdefault("spec", {})["suspended"] = True
@@ -249,35 +259,6 @@ class _Look:
 
     # Sleep and wake.
 
-    def _wake(self) -> tuple[int, datetime | None]:
-        """The worker floor that a wake asked for, and until when: from annotations or the spec at the moment of
-        waking, then from the status, which is where this clock is kept."""
-        if self.suspended:
-            return 0, None
-        wake = self.x.status.wake
-        coordinator = self.observed.workloads.get(Role.COORDINATOR)
-        if coordinator is not None and coordinator.held == 0:
-            annotations = self.x.metadata.annotations
-            floor = _count(annotations.get(meta.WAKE_MIN_WORKERS))
-            if floor is None:
-                floor = self.shape.lifecycle.wake_min_workers or 0
-            ttl = _span(annotations.get(meta.WAKE_TTL)) or self.shape.lifecycle.wake_ttl
-            floor = min(floor, self.shape.workers.max)
-            return (floor, self.now + ttl) if floor > 0 and self.shape.workers.fixed is None else (0, None)
-        if wake is not None and wake.expires_at > self.now:
-            return min(wake.min_workers, self.shape.workers.max), wake.expires_at
-        return 0, None
-
-    def _consume_wake_annotations(self) -> None:
-        """Removed once the coordinator was scaled up, when the wish is in the status; a wish that finds the runtime
-        awake is void, for it must never take workers away."""
-        coordinator = self.observed.workloads.get(Role.COORDINATOR)
-        waking = coordinator is not None and coordinator.held == 0
-        present = [key for key in (meta.WAKE_MIN_WORKERS, meta.WAKE_TTL) if key in self.x.metadata.annotations]
-        if present and not waking and not self.suspended:
-            annotations = self.owner_patch.setdefault("metadata", {}).setdefault("annotations", {})
-            annotations.update(dict.fromkeys(present))
-
     def _idle(self) -> bool:
         """Whether the runtime was idle for long enough. Sets `ask` when only its coordinator can tell."""
         after = self.shape.lifecycle.auto_suspend_after
@@ -298,12 +279,12 @@ class _Look:
                 self.ask = True
             else:
                 self.timers.append(max(self.rules.drain_poll, 30.0))  # it could not be asked; nothing is due
-        return found.due and not (self.wake_until is not None and self.wake_until > self.now)
+        return found.due and not (self.wake.until is not None and self.wake.until > self.now)
 
     def _target(self, role: Role) -> Target:
         live = self.observed.workloads.get(role)
         if not self.suspended:
-            return awake(self.shape, role, live, self.wake_floor)
+            return awake(self.shape, role, live, self.wake.floor)
         if self.stop is not None and self.stop.waits:
             # Busy to the end: nothing moves until the last query is done.
             return Target(None, 0, "waiting for live queries")
@@ -343,31 +324,11 @@ class _Look:
         if self._gated or (self.stop is not None and self.stop.waits):
             return
         rendered = {Apply(manifest).ref for manifest in self.rendering.manifests}
-        keep = self._kept_config_maps(rendered)
-        for child in self.observed.children:
-            ref = replace(child.ref, uid="")
-            if ref not in rendered and child.ref.name not in keep:
+        unrendered = [child for child in self.observed.children if replace(child.ref, uid="") not in rendered]
+        keep = kept(self.shape, unrendered)
+        for child in unrendered:
+            if child.ref not in keep:
                 yield Delete(child.ref)
-
-    def _kept_config_maps(self, rendered: set[ObjectRef]) -> set[str]:
-        kept: set[str] = set()
-        name = self.shape.name
-        for base, role in (
-            (names.coordinator_config_map(name), self.shape.coordinator),
-            (names.worker_config_map(name), self.shape.worker),
-            (names.schemas_config_map(name), self.shape.coordinator),
-            (names.jmx_exporter_config_map(name), self.shape.coordinator),
-        ):
-            old = [
-                child
-                for child in self.observed.children
-                if child.ref.kind == "ConfigMap"
-                and is_superseding_name(child.ref.name, base)
-                and replace(child.ref, uid="") not in rendered
-            ]
-            old.sort(key=lambda child: (child.created, child.ref.name), reverse=True)
-            kept.update(child.ref.name for child in old[: max(1, role.revision_history_limit)])
-        return kept
 
     # What is told.
 
@@ -389,8 +350,8 @@ class _Look:
         drain_started = self.stop.started if self.stop is not None else None
         if self.stop is not None:
             self.timers.append(self._drain_timer())
-        if self.wake_until is not None:
-            self.timers.append(max(1.0, (self.wake_until - self.now).total_seconds()))
+        if self.wake.until is not None:
+            self.timers.append(max(1.0, (self.wake.until - self.now).total_seconds()))
         return Report(
             situation,
             reason,
@@ -407,7 +368,7 @@ class _Look:
             workers=_ready_workers(self.observed),
             drain_started=drain_started,
             last_activity=self.last_activity,
-            wake=(self.wake_floor, self.wake_until) if self.wake_until is not None else None,
+            wake=(self.wake.floor, self.wake.until) if self.wake.until is not None else None,
         )
 
     def _drain_timer(self) -> float:
@@ -442,7 +403,7 @@ class _Look:
             if role is Role.COORDINATOR:
                 floor = 1
             else:
-                floor = self.shape.workers.fixed or max(self.shape.workers.min, self.wake_floor)
+                floor = self.shape.workers.fixed or max(self.shape.workers.min, self.wake.floor)
             if live is None or live.rollout != self.rendering.rollout[role] or not live.serves(floor):
                 ready = live.ready if live else 0
                 yield f"for the {role.value}" if role is Role.COORDINATOR else f"for workers ({ready} of {floor} ready)"
@@ -476,14 +437,3 @@ class _Look:
             if pod.trouble and not pod.ready and not pod.terminating
         ]
         return found[:3]
-
-
-def _count(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 6 else None
-
-
-def _span(text: str | None) -> timedelta | None:
-    try:
-        return parse_duration(text) if text else None
-    except ValueError:
-        return None

@@ -1,4 +1,4 @@
-"""When a runtime may stop: the drain before suspend and delete, the idle clock, and commands by annotation.
+"""When a runtime may stop and how it wakes: drains, the idle clock, the floor of a wake, commands by annotation.
 
 Pure decisions on values and `now`, called by the plan. A drain always ends: with no query left, with no
 coordinator left to have one, by the drain policy, or by its timeout. A coordinator that cannot be asked is
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from controller.observed import Observed
+from controller.observed import Observed, Role
 from crds.v1 import meta
+from crds.v1.quantity import parse_duration
+from crds.v1.runtime_shape import RuntimeShape
 from crds.v1.xtrinode import XTrinode
 
 #: How many live queries a message names.
@@ -112,6 +114,49 @@ def decide_idle(since: datetime, *, after: timedelta, now: datetime, asked: bool
     if left > 0:
         return Idleness(since, due=False, check_after=left)
     return Idleness(since, due=asked, check_after=None if asked else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """How many workers a wake asked for at least, until when (None: not at all), and annotations that wish in vain."""
+
+    floor: int = 0
+    until: datetime | None = None
+    void: tuple[str, ...] = ()
+
+
+def decide_wake(x: XTrinode, shape: RuntimeShape, observed: Observed, now: datetime) -> Wake:
+    """At the moment of waking the wish comes from annotations or the spec; from then on its clock is in the status. A
+    wish never exceeds what the runtime may have, means nothing where the number of workers is fixed, and is void once
+    the runtime is awake, for it must never take workers away."""
+    if shape.lifecycle.suspended:
+        return Wake()
+    annotations = x.metadata.annotations
+    coordinator = observed.workloads.get(Role.COORDINATOR)
+    if coordinator is not None and coordinator.held == 0:
+        floor = _count(annotations.get(meta.WAKE_MIN_WORKERS))
+        if floor is None:
+            floor = shape.lifecycle.wake_min_workers or 0
+        floor = min(floor, shape.workers.max)
+        if floor == 0 or shape.workers.fixed is not None:
+            return Wake()
+        return Wake(floor, now + (_duration(annotations.get(meta.WAKE_TTL)) or shape.lifecycle.wake_ttl))
+    void = tuple(key for key in (meta.WAKE_MIN_WORKERS, meta.WAKE_TTL) if key in annotations)
+    known = x.status.wake
+    if known is not None and known.expires_at > now:
+        return Wake(min(known.min_workers, shape.workers.max), known.expires_at, void)
+    return Wake(void=void)
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 6 else None
+
+
+def _duration(text: str | None) -> timedelta | None:
+    try:
+        return parse_duration(text) if text else None
+    except ValueError:
+        return None
 
 
 class Command(StrEnum):

@@ -5,14 +5,15 @@ Each is named by its content. A change therefore makes a new one, and pods of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from controller.drift import digest
-from controller.observed import Role
+from controller.observed import Child, ObjectRef, Role
 from controller.render.metadata import Labelled
 from crds.v1 import names
+from crds.v1.runtime_shape import RuntimeShape
 
 _HASH_LENGTH = 12
 JMX_FILE = "jmx-exporter-config.yaml"
@@ -70,3 +71,21 @@ def is_superseding_name(name: str, base: str) -> bool:
     """Whether `name` is a ConfigMap of `base` with some content's hash."""
     stem, _, end = name.rpartition("-")
     return stem == base and len(end) == _HASH_LENGTH and all(char in "0123456789abcdef" for char in end)
+
+
+def kept(shape: RuntimeShape, unrendered: Iterable[Child]) -> set[ObjectRef]:
+    """Which ConfigMaps that are no longer rendered stay: as many of each kind, newest first, as the Deployment keeps
+    revisions, because those are what a rollback goes to."""
+    name = shape.name
+    found: set[ObjectRef] = set()
+    maps = [child for child in unrendered if child.ref.kind == "ConfigMap"]
+    for base, role in (
+        (names.coordinator_config_map(name), shape.coordinator),
+        (names.worker_config_map(name), shape.worker),
+        (names.schemas_config_map(name), shape.coordinator),
+        (names.jmx_exporter_config_map(name), shape.coordinator),
+    ):
+        old = [child for child in maps if is_superseding_name(child.ref.name, base)]
+        old.sort(key=lambda child: (child.created, child.ref.name), reverse=True)
+        found.update(child.ref for child in old[: max(1, role.revision_history_limit)])
+    return found
