@@ -109,7 +109,7 @@ def _last_restart(status: Object) -> float:
 def _pod(obj: Object, now: float) -> list[Any]:
     reason, ready, restarts, last = _pod_reason(obj)
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    shown: Any = f"{restarts} ({duration(now - last)} ago)" if restarts and last else str(restarts)
+    shown: Any = f"{restarts} ({age_text(now - last)} ago)" if restarts and last else str(restarts)
     gates = spec.get("readinessGates") or ()
     met = {c.get("type") for c in status.get("conditions") or () if c.get("status") == "True"}
     passed = sum(gate.get("conditionType") in met for gate in gates)
