@@ -28,6 +28,10 @@ _AT_ONCE = 256
 _FRESH = 1.0
 # Probes a second of one worker; beyond `interval` times as many coordinators each is asked less often.
 _RATE = 100.0
+# One that starts, or has just failed, is looked at more closely: what comes back is a new process, and until it has
+# told its id a poll of an old query gets its 404 instead of a clear word.
+_CLOSER_SECONDS = 1.0
+_CLOSER_LOOKS = 30
 # Of the time-out, the share that connecting may take. It ends first, so that dropped packets (nobody there) are told
 # from a server that takes the connection and then says nothing.
 _CONNECT_SHARE = 0.6
@@ -113,7 +117,9 @@ class Probes:
         await asyncio.sleep(len(self._tasks) / _RATE * random.random() if len(self._tasks) > _RATE else 0.0)  # noqa: S311
         while True:
             await self._probe_once(target)
-            await asyncio.sleep(pause(self._interval, len(self._tasks), random.random()))  # noqa: S311 - spreads probes
+            changing = target.health is Health.STARTING or 0 < target.health_failures <= _CLOSER_LOOKS
+            interval = min(self._interval, _CLOSER_SECONDS) if changing else self._interval
+            await asyncio.sleep(pause(interval, len(self._tasks), random.random()))  # noqa: S311 - spreads probes
 
     async def _probe_once(self, target: Target) -> None:
         probe = await self._ask(target)

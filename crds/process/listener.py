@@ -5,6 +5,7 @@ A port that cannot be had is a `PortTaken`, whose message says which and what to
 
 from __future__ import annotations
 
+import os
 import ssl
 from types import TracebackType
 
@@ -19,7 +20,9 @@ class PortTaken(Exception):
 
 def port_taken(address: str, error: OSError, flag: str) -> PortTaken:
     """The one wording for an address that cannot be bound."""
-    return PortTaken(f"cannot listen on {address}: {error.strerror or error}; stop what listens there or set {flag}")
+    # Event loops word it in their own ways, and the address once more; the system has one way.
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return PortTaken(f"cannot listen on {address}: {reason}; stop what listens there or set {flag}")
 
 
 class Listener:

@@ -42,7 +42,9 @@ class Activity:
         self.last_seen[target.key] = now
         query = self._queries.get(query_id)
         if query is None:
-            if self.arrived is not None and query_id != self.submitted:
+            if query_id == self.submitted:
+                self.submitted = b""  # from here on it may come and go
+            elif self.arrived is not None:
                 self.arrived(query_id)
             if not done:
                 self._queries[query_id] = LiveQuery(target, state or b"QUEUED", now)
