@@ -118,6 +118,10 @@ _FIELDS: Final[dict[str, tuple[str, ...]]] = {
 _NEW_EVENT_FIELDS: Final = tuple(path.replace("involvedObject.", "regarding.") for path in _FIELDS["Event"])
 
 
+# Namespaces are deleted one by one.
+_WITHOUT: Final[dict[str, tuple[str, ...]]] = {"Namespace": ("deletecollection",)}
+
+
 class _BuiltinSchema(StructuralSchema):
     """Judges quickly what is right, which nearly everything is: types by the compiled schema, lists by their keys."""
 
@@ -250,5 +254,5 @@ def _kind(group: str, version: str, words: list[str], prepare: dict[str, Prepare
         storage=GroupResource("", "events") if new_event else None,
         decode=events_form if new_event else None,
         encode=core_form if new_event else None,
-        verbs=("create",) if "!" in marked else ALL_VERBS,
+        verbs=("create",) if "!" in marked else tuple(v for v in ALL_VERBS if v not in _WITHOUT.get(kind, ())),
     )

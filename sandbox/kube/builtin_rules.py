@@ -149,6 +149,21 @@ def _job(obj: Object, old: Object | None) -> None:
         labels["batch.kubernetes.io/job-name"] = labels["job-name"] = name
 
 
+def _cron_job(obj: Object, _old: Object | None) -> None:
+    job = ((obj.get("spec") or {}).get("jobTemplate") or {}).get("spec") or {}
+    spec = (job.get("template") or {}).get("spec")
+    if isinstance(spec, dict):
+        pod_template(spec)
+
+
+def _limit_range(obj: Object, _old: Object | None) -> None:
+    for limit in (obj.get("spec") or {}).get("limits") or ():
+        if limit.get("type") == "Container" and limit.get("default"):
+            requests = limit.setdefault("defaultRequest", {})
+            for name, amount in limit["default"].items():
+                requests.setdefault(name, amount)
+
+
 def _binding(obj: Object, _old: Object | None) -> None:
     for subject in obj.get("subjects") or ():
         if isinstance(subject, dict) and "apiGroup" not in subject and subject.get("kind") in ("User", "Group"):
@@ -181,6 +196,8 @@ PREPARE: Final[dict[str, Prepare]] = {
     "StatefulSet": _stateful_set,
     "DaemonSet": _daemon_set,
     "Job": _job,
+    "CronJob": _cron_job,
+    "LimitRange": _limit_range,
     "RoleBinding": _binding,
     "ClusterRoleBinding": _binding,
     "MutatingWebhookConfiguration": _mutating,
@@ -342,6 +359,10 @@ def _service_check(obj: Object, old: Object | None) -> list[Cause]:
             found.append(causes.invalid(at, number, "must be between 1 and 65535, inclusive"))
         if len(ports) > 1 and not port.get("name"):
             found.append(causes.required(f"spec.ports[{index}].name"))
+        target = port.get("targetPort")
+        if isinstance(target, int) and not 1 <= target <= 65535:
+            at = f"spec.ports[{index}].targetPort"
+            found.append(causes.invalid(at, target, "must be between 1 and 65535, inclusive"))
         if (number, port.get("protocol")) in seen:
             found.append(causes.duplicate(f"spec.ports[{index}]", port))
         seen.add((number, port.get("protocol")))

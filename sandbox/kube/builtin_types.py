@@ -24,7 +24,7 @@ TypedObjectReference apiGroup:str kind:str! name:str! namespace:str
 
 PODS = """
 Pod apiVersion:str kind:str metadata:ObjectMeta spec:PodSpec status:PodStatus
-PodTemplateSpec metadata:ObjectMeta spec:PodSpec
+PodTemplateSpec metadata:ObjectMeta={} spec:PodSpec
 PodSpec activeDeadlineSeconds:int64 affinity:Affinity automountServiceAccountToken:bool
  containers:[Container]@name! dnsConfig:PodDNSConfig dnsPolicy:str=ClusterFirst enableServiceLinks:bool
  ephemeralContainers:[any]@name hostAliases:[HostAlias]@ip hostIPC:bool? hostNetwork:bool? hostPID:bool?
@@ -164,7 +164,7 @@ EndpointSubset addresses:[EndpointAddress] notReadyAddresses:[EndpointAddress] p
 EndpointAddress ip:str! hostname:str nodeName:str targetRef:ObjectReference
 EndpointPort name:str port:int32! protocol:str=TCP appProtocol:str
 Event apiVersion:str kind:str metadata:ObjectMeta! involvedObject:ObjectReference! reason:str message:str
- source:EventSource firstTimestamp:time lastTimestamp:time count:int32 type:str eventTime:time
+ source:EventSource={} firstTimestamp:time lastTimestamp:time count:int32 type:str eventTime:time
  series:EventSeries action:str related:ObjectReference reportingComponent:str="" reportingInstance:str=""
 EventSource component:str host:str
 EventSeries count:int32 lastObservedTime:time
@@ -237,7 +237,11 @@ JobStatus active:int32 completedIndexes:str completionTime:time conditions:[Plai
 CronJob apiVersion:str kind:str metadata:ObjectMeta spec:CronJobSpec status:any
 CronJobSpec concurrencyPolicy:str=Allow failedJobsHistoryLimit:int32=1 jobTemplate:JobTemplateSpec! schedule:str!
  startingDeadlineSeconds:int64 successfulJobsHistoryLimit:int32=3 suspend:bool=false timeZone:str
-JobTemplateSpec metadata:ObjectMeta spec:JobSpec
+JobTemplateSpec metadata:ObjectMeta={} spec:TemplatedJobSpec
+TemplatedJobSpec activeDeadlineSeconds:int64 backoffLimit:int32 backoffLimitPerIndex:int32 completionMode:str
+ completions:int32 managedBy:str manualSelector:bool maxFailedIndexes:int32 parallelism:int32 podFailurePolicy:any
+ podReplacementPolicy:str selector:LabelSelector^ successPolicy:any suspend:bool template:PodTemplateSpec!
+ ttlSecondsAfterFinished:int32
 HorizontalPodAutoscaler apiVersion:str kind:str metadata:ObjectMeta spec:HPASpec status:HPAStatus
 HPASpec behavior:any maxReplicas:int32! metrics:[any] minReplicas:int32=1 scaleTargetRef:CrossVersionReference!
 CrossVersionReference apiVersion:str kind:str! name:str!
@@ -266,7 +270,7 @@ IngressTLS hosts:[str] secretName:str
 IngressClass apiVersion:str kind:str metadata:ObjectMeta spec:any
 NetworkPolicy apiVersion:str kind:str metadata:ObjectMeta spec:NetworkPolicySpec
 NetworkPolicySpec egress:[any] ingress:[any] podSelector:LabelSelector^ policyTypes:[str]
-Lease apiVersion:str kind:str metadata:ObjectMeta spec:LeaseSpec
+Lease apiVersion:str kind:str metadata:ObjectMeta spec:LeaseSpec={}
 LeaseSpec acquireTime:time holderIdentity:str leaseDurationSeconds:int32 leaseTransitions:int32
  preferredHolder:str renewTime:time strategy:str
 Role apiVersion:str kind:str metadata:ObjectMeta rules:[PolicyRule]

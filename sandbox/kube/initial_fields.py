@@ -16,6 +16,7 @@ _STATUS: Final[dict[str, Object]] = {
     "StatefulSet": {"replicas": 0, "availableReplicas": 0},
     "DaemonSet": {"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0},
     "Job": {},
+    "ResourceQuota": {},
     "CronJob": {},
     "Service": {"loadBalancer": {}},
     "Ingress": {"loadBalancer": {}},

@@ -6,56 +6,28 @@ error. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
 from typing import Any, Final
 
-from crds.v1.ages import age_text
 from sandbox.kube import selectors
-from sandbox.kube.printing import NONE, UNKNOWN, Cells, age
+from sandbox.kube.cells import age_of, columns, get, joined, name_of
+from sandbox.kube.printing import NONE, Cells, age
 from sandbox.kube.resources import Column
+from sandbox.kube.workload_rows import WORKLOAD_ROWS
 
 Object = dict[str, Any]
 
 
-def _age(obj: Object, now: float) -> str:
-    return age(obj["metadata"].get("creationTimestamp"), now)
-
-
-def _name(obj: Object) -> str:
-    return str(obj["metadata"].get("name", ""))
-
-
-def _get(obj: Any, *path: str) -> Any:
-    for key in path:
-        obj = obj.get(key) if isinstance(obj, dict) else None
-    return obj
-
-
-def _count(obj: Object, *path: str) -> int:
-    value = _get(obj, *path)
-    return value if isinstance(value, int) else 0
-
-
-def _joined(values: Iterable[Any]) -> str:
-    return ",".join(str(value) for value in values) or NONE
-
-
-def _images(spec: Any) -> tuple[str, str]:
-    containers = _get(spec, "containers") or []
-    return _joined(c.get("name", "") for c in containers), _joined(c.get("image", "") for c in containers)
-
-
 def _namespace(obj: Object, now: float) -> list[Any]:
-    return [_name(obj), _get(obj, "status", "phase"), _age(obj, now)]
+    return [name_of(obj), get(obj, "status", "phase"), age_of(obj, now)]
 
 
 def _config_map(obj: Object, now: float) -> list[Any]:
-    return [_name(obj), len(obj.get("data") or ()) + len(obj.get("binaryData") or ()), _age(obj, now)]
+    size = len(obj.get("data") or ()) + len(obj.get("binaryData") or ())
+    return [name_of(obj), str(size), age_of(obj, now)]
 
 
 def _secret(obj: Object, now: float) -> list[Any]:
-    return [_name(obj), obj.get("type"), len(obj.get("data") or ()), _age(obj, now)]
+    return [name_of(obj), obj.get("type"), str(len(obj.get("data") or ())), age_of(obj, now)]
 
 
 def _service(obj: Object, now: float) -> list[Any]:
@@ -64,196 +36,53 @@ def _service(obj: Object, now: float) -> list[Any]:
     for port in spec.get("ports") or ():
         node = f":{port['nodePort']}" if port.get("nodePort") else ""
         ports.append(f"{port.get('port')}{node}/{port.get('protocol', 'TCP')}")
-    ingress = _get(obj, "status", "loadBalancer", "ingress") or []
+    ingress = get(obj, "status", "loadBalancer", "ingress") or []
     external = [*(spec.get("externalIPs") or ()), *(each.get("ip") or each.get("hostname") for each in ingress)]
     if spec.get("type") == "ExternalName":
         external = [spec.get("externalName")]
-    outside = _joined(external) if external else "<pending>" if spec.get("type") == "LoadBalancer" else NONE
-    chosen = _joined(f"{key}={value}" for key, value in sorted((spec.get("selector") or {}).items()))
+    outside = joined(external) if external else "<pending>" if spec.get("type") == "LoadBalancer" else NONE
+    chosen = joined(f"{key}={value}" for key, value in sorted((spec.get("selector") or {}).items()))
     address = spec.get("clusterIP") or NONE
-    return [_name(obj), spec.get("type"), address, outside, _joined(ports), _age(obj, now), chosen]
-
-
-def _pod_reason(obj: Object) -> tuple[str, int, int, float]:
-    """STATUS, how many containers are ready, restarts, and when the last one was."""
-    status = obj.get("status") or {}
-    reason = status.get("reason") or status.get("phase") or "Unknown"
-    restarts, ready = 0, 0
-    for container in status.get("containerStatuses") or ():
-        restarts += int(container.get("restartCount") or 0)
-        state = container.get("state") or {}
-        waiting, ended = state.get("waiting") or {}, state.get("terminated")
-        if waiting.get("reason"):
-            reason = waiting["reason"]
-        elif ended is not None:
-            reason = ended.get("reason") or f"ExitCode:{ended.get('exitCode', 0)}"
-            if ended.get("signal"):
-                reason = ended.get("reason") or f"Signal:{ended['signal']}"
-        ready += container.get("ready") is True and "running" in state
-    if obj["metadata"].get("deletionTimestamp"):
-        reason = "Terminating"
-    return str(reason), ready, restarts, _last_restart(status)
-
-
-def _last_restart(status: Object) -> float:
-    ended = [
-        _get(container, "lastState", "terminated", "finishedAt") for container in status.get("containerStatuses") or ()
-    ]
-    stamps = [stamp for stamp in ended if isinstance(stamp, str)]
-    try:
-        return max((datetime.fromisoformat(stamp).timestamp() for stamp in stamps), default=0.0)
-    except ValueError:
-        return 0.0
-
-
-def _pod(obj: Object, now: float) -> list[Any]:
-    reason, ready, restarts, last = _pod_reason(obj)
-    spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    shown: Any = f"{restarts} ({age_text(now - last)} ago)" if restarts and last else str(restarts)
-    gates = spec.get("readinessGates") or ()
-    met = {c.get("type") for c in status.get("conditions") or () if c.get("status") == "True"}
-    passed = sum(gate.get("conditionType") in met for gate in gates)
-    return [
-        _name(obj),
-        f"{ready}/{len(spec.get('containers') or ())}",
-        reason,
-        shown,
-        _age(obj, now),
-        status.get("podIP") or NONE,
-        spec.get("nodeName") or NONE,
-        status.get("nominatedNodeName") or NONE,
-        f"{passed}/{len(gates)}" if gates else NONE,
-    ]
-
-
-def _deployment(obj: Object, now: float) -> list[Any]:
-    names, images = _images(_get(obj, "spec", "template", "spec"))
-    return [
-        _name(obj),
-        f"{_count(obj, 'status', 'readyReplicas')}/{_count(obj, 'spec', 'replicas')}",
-        _count(obj, "status", "updatedReplicas"),
-        _count(obj, "status", "availableReplicas"),
-        _age(obj, now),
-        names,
-        images,
-        selectors.format_spec(_get(obj, "spec", "selector")) or NONE,
-    ]
-
-
-def _replica_set(obj: Object, now: float) -> list[Any]:
-    names, images = _images(_get(obj, "spec", "template", "spec"))
-    return [
-        _name(obj),
-        _count(obj, "spec", "replicas"),
-        _count(obj, "status", "replicas"),
-        _count(obj, "status", "readyReplicas"),
-        _age(obj, now),
-        names,
-        images,
-        selectors.format_spec(_get(obj, "spec", "selector")) or NONE,
-    ]
-
-
-def _stateful_set(obj: Object, now: float) -> list[Any]:
-    names, images = _images(_get(obj, "spec", "template", "spec"))
-    ready = f"{_count(obj, 'status', 'readyReplicas')}/{_count(obj, 'spec', 'replicas')}"
-    return [_name(obj), ready, _age(obj, now), names, images]
-
-
-def _job(obj: Object, now: float) -> list[Any]:
-    status = obj.get("status") or {}
-    met = [c.get("type") for c in status.get("conditions") or () if c.get("status") == "True"]
-    state = next((each for each in met if each in ("Complete", "Failed", "Suspended")), "Running")
-    wanted = _get(obj, "spec", "completions")
-    done = f"{_count(obj, 'status', 'succeeded')}/{wanted if wanted is not None else 1}"
-    started, ended = status.get("startTime"), status.get("completionTime")
-    took = ""
-    if started:
-        end = datetime.fromisoformat(ended).timestamp() if ended else now
-        took = age_text(end - datetime.fromisoformat(started).timestamp())
-    return [_name(obj), state, done, took, _age(obj, now)]
-
-
-def _budget(obj: Object, now: float) -> list[Any]:
-    spec = obj.get("spec") or {}
-    allowed = _count(obj, "status", "disruptionsAllowed")
-    low, high = spec.get("minAvailable", "N/A"), spec.get("maxUnavailable", "N/A")
-    return [_name(obj), str(low), str(high), allowed, _age(obj, now)]
-
-
-def _autoscaler(obj: Object, now: float) -> list[Any]:
-    spec = obj.get("spec") or {}
-    target = spec.get("scaleTargetRef") or {}
-    least = spec.get("minReplicas")
-    return [
-        _name(obj),
-        f"{target.get('kind')}/{target.get('name')}",
-        "<unknown>",
-        str(least) if least is not None else "<unset>",
-        spec.get("maxReplicas"),
-        _count(obj, "status", "currentReplicas"),
-        _age(obj, now),
-    ]
+    return [name_of(obj), spec.get("type"), address, outside, joined(ports), age_of(obj, now), chosen]
 
 
 def _event(obj: Object, now: float) -> list[Any]:
-    about = obj.get("involvedObject") or {}
-    first = obj.get("firstTimestamp") or obj.get("eventTime")
-    last = _get(obj, "series", "lastObservedTime") or obj.get("lastTimestamp") or first
-    count = _get(obj, "series", "count") or obj.get("count") or 1
-    source = _get(obj, "source", "component") or obj.get("reportingComponent") or ""
-    host = _get(obj, "source", "host") or obj.get("reportingInstance") or ""
-    seen = age(last or obj["metadata"].get("creationTimestamp"), now)
+    about = obj.get("involvedObject") or obj.get("regarding") or {}
+    created = obj["metadata"].get("creationTimestamp")
+    first = obj.get("firstTimestamp") or obj.get("deprecatedFirstTimestamp") or obj.get("eventTime")
+    latest = obj.get("lastTimestamp") or obj.get("deprecatedLastTimestamp")
+    last = get(obj, "series", "lastObservedTime") or latest or first
+    times = get(obj, "series", "count") or obj.get("count") or obj.get("deprecatedCount") or 1
+    origin = obj.get("source") or obj.get("deprecatedSource") or {}
+    source = origin.get("component") or obj.get("reportingComponent") or obj.get("reportingController") or ""
+    host = origin.get("host") or obj.get("reportingInstance") or ""
     return [
-        seen,
+        age(last or created, now),
         obj.get("type"),
         obj.get("reason"),
         f"{str(about.get('kind', '')).lower()}/{about.get('name', '')}",
         about.get("fieldPath") or "",
         f"{source}, {host}" if host else source,
-        str(obj.get("message") or "").strip(),
-        age(first or obj["metadata"].get("creationTimestamp"), now),
-        count,
-        _name(obj),
-    ]
-
-
-def _node(obj: Object, now: float) -> list[Any]:
-    conditions = {c.get("type"): c.get("status") for c in _get(obj, "status", "conditions") or ()}
-    state = {"True": "Ready", "False": "NotReady"}.get(str(conditions.get("Ready")), "Unknown")
-    if _get(obj, "spec", "unschedulable"):
-        state += ",SchedulingDisabled"
-    prefix = "node-role.kubernetes.io/"
-    roles = [key.removeprefix(prefix) for key in obj["metadata"].get("labels") or () if key.startswith(prefix)]
-    info = _get(obj, "status", "nodeInfo") or {}
-    found = {a.get("type"): a.get("address") for a in _get(obj, "status", "addresses") or ()}
-    return [
-        _name(obj),
-        state,
-        _joined(sorted(roles)),
-        _age(obj, now),
-        info.get("kubeletVersion", ""),
-        found.get("InternalIP") or NONE,
-        found.get("ExternalIP") or NONE,
-        info.get("osImage") or UNKNOWN,
-        info.get("kernelVersion") or UNKNOWN,
-        info.get("containerRuntimeVersion") or UNKNOWN,
+        str(obj.get("message") or obj.get("note") or "").strip(),
+        age(first or created, now),
+        str(times),
+        name_of(obj),
     ]
 
 
 def _lease(obj: Object, now: float) -> list[Any]:
-    return [_name(obj), _get(obj, "spec", "holderIdentity") or "", _age(obj, now)]
+    return [name_of(obj), get(obj, "spec", "holderIdentity") or "", age_of(obj, now)]
 
 
 def _service_account(obj: Object, now: float) -> list[Any]:
-    return [_name(obj), len(obj.get("secrets") or ()), _age(obj, now)]
+    return [name_of(obj), age_of(obj, now)]
 
 
 def _slice(obj: Object, now: float) -> list[Any]:
-    ports = _joined(port.get("port") for port in obj.get("ports") or ())
+    ports = joined(port.get("port") for port in obj.get("ports") or ())
     addresses = [address for each in obj.get("endpoints") or () for address in each.get("addresses") or ()]
     shown = ",".join(addresses[:3]) + (f" + {len(addresses) - 3} more..." if len(addresses) > 3 else "")
-    return [_name(obj), obj.get("addressType"), ports, shown or "<unset>", _age(obj, now)]
+    return [name_of(obj), obj.get("addressType"), ports, shown or "<unset>", age_of(obj, now)]
 
 
 def _endpoints(obj: Object, now: float) -> list[Any]:
@@ -263,27 +92,27 @@ def _endpoints(obj: Object, now: float) -> list[Any]:
         for address in subset.get("addresses") or ()
         for port in subset.get("ports") or ()
     ]
-    return [_name(obj), _joined(found), _age(obj, now)]
+    return [name_of(obj), joined(found), age_of(obj, now)]
 
 
 def _ingress(obj: Object, now: float) -> list[Any]:
     spec = obj.get("spec") or {}
     hosts = [rule.get("host") or "*" for rule in spec.get("rules") or ()]
     ports = "80, 443" if spec.get("tls") else "80"
-    ingress = _get(obj, "status", "loadBalancer", "ingress") or []
+    ingress = get(obj, "status", "loadBalancer", "ingress") or []
     address = ",".join(str(each.get("ip") or each.get("hostname")) for each in ingress)
     return [
-        _name(obj),
+        name_of(obj),
         spec.get("ingressClassName") or NONE,
-        _joined(hosts) if hosts else "*",
+        joined(hosts) if hosts else "*",
         address,
         ports,
-        _age(obj, now),
+        age_of(obj, now),
     ]
 
 
 def _created(obj: Object, _now: float) -> list[Any]:
-    return [_name(obj), obj["metadata"].get("creationTimestamp")]
+    return [name_of(obj), obj["metadata"].get("creationTimestamp")]
 
 
 def _binding(obj: Object, now: float) -> list[Any]:
@@ -293,103 +122,137 @@ def _binding(obj: Object, now: float) -> list[Any]:
         where = f"{subject['namespace']}/" if subject.get("namespace") else ""
         named.setdefault(str(subject.get("kind")), []).append(where + str(subject.get("name", "")))
     shown = [", ".join(named[kind]) for kind in ("User", "Group", "ServiceAccount")]
-    return [_name(obj), f"{role.get('kind')}/{role.get('name')}", _age(obj, now), *shown]
+    return [name_of(obj), f"{role.get('kind')}/{role.get('name')}", age_of(obj, now), *shown]
 
 
 def _webhooks(obj: Object, now: float) -> list[Any]:
-    return [_name(obj), len(obj.get("webhooks") or ()), _age(obj, now)]
-
-
-def _daemon_set(obj: Object, now: float) -> list[Any]:
-    counts = (
-        *("desiredNumberScheduled", "currentNumberScheduled", "numberReady", "updatedNumberScheduled"),
-        "numberAvailable",
-    )
-    chosen = _joined(f"{k}={v}" for k, v in (_get(obj, "spec", "template", "spec", "nodeSelector") or {}).items())
-    return [_name(obj), *(_count(obj, "status", key) for key in counts), chosen, _age(obj, now)]
+    return [name_of(obj), len(obj.get("webhooks") or ()), age_of(obj, now)]
 
 
 def _claim(obj: Object, now: float) -> list[Any]:
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    size = _get(status, "capacity", "storage") or ""
-    modes = ",".join(status.get("accessModes") or ())
-    storage = spec.get("storageClassName") or ""
-    return [_name(obj), status.get("phase"), spec.get("volumeName") or "", size, modes, storage, _age(obj, now)]
+    return [
+        name_of(obj),
+        status.get("phase"),
+        spec.get("volumeName") or "",
+        get(status, "capacity", "storage") or "",
+        _modes(status.get("accessModes")),
+        spec.get("storageClassName") or "",
+        spec.get("volumeAttributesClassName") or "<unset>",
+        age_of(obj, now),
+        spec.get("volumeMode") or "<unset>",
+    ]
 
 
-def _columns(text: str) -> tuple[Column, ...]:
-    """`Name Ready!integer wide:IP`: columns in order; `!type`, and `wide:` for `-o wide` only."""
-    made = []
-    for word in text.split():
-        shown, _, kind = word.partition("!")
-        title = shown.removeprefix("wide:").replace("_", " ")
-        made.append(
-            Column(
-                title,
-                kind or "string",
-                "name" if title == "Name" else "",
-                title,
-                1 if shown.startswith("wide:") else 0,
-            )
-        )
-    return tuple(made)
+def _volume(obj: Object, now: float) -> list[Any]:
+    spec, status = get(obj, "spec") or {}, get(obj, "status") or {}
+    claim = get(spec, "claimRef") or {}
+    return [
+        name_of(obj),
+        get(spec, "capacity", "storage") or "",
+        _modes(get(spec, "accessModes")),
+        get(spec, "persistentVolumeReclaimPolicy") or "",
+        get(status, "phase") or "",
+        f"{get(claim, 'namespace')}/{get(claim, 'name')}" if claim else "",
+        get(spec, "storageClassName") or "",
+        get(spec, "volumeAttributesClassName") or "<unset>",
+        get(status, "reason") or "",
+        age_of(obj, now),
+        get(spec, "volumeMode") or "<unset>",
+    ]
+
+
+def _modes(modes: Any) -> str:
+    short = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
+    return ",".join(short.get(str(mode), str(mode)) for mode in modes) if isinstance(modes, list) else ""
+
+
+def _quota(obj: Object, now: float) -> list[Any]:
+    hard, used = get(obj, "status", "hard") or {}, get(obj, "status", "used") or {}
+    shown: dict[bool, list[str]] = {True: [], False: []}
+    for key in sorted(hard):
+        shown[key.startswith("limits.")].append(f"{key}: {used.get(key, 0)}/{hard[key]}")
+    return [name_of(obj), ", ".join(shown[False]), ", ".join(shown[True]), age_of(obj, now)]
+
+
+def _network_policy(obj: Object, now: float) -> list[Any]:
+    return [name_of(obj), selectors.format_spec(get(obj, "spec", "podSelector")) or NONE, age_of(obj, now)]
+
+
+def _ingress_class(obj: Object, now: float) -> list[Any]:
+    about = get(obj, "spec", "parameters")
+    named = f"{get(about, 'kind')}.{get(about, 'apiGroup')}/{get(about, 'name')}" if about else NONE
+    return [name_of(obj), get(obj, "spec", "controller"), named, age_of(obj, now)]
+
+
+def _runtime_class(obj: Object, now: float) -> list[Any]:
+    return [name_of(obj), obj.get("handler"), age_of(obj, now)]
+
+
+def _priority_class(obj: Object, now: float) -> list[Any]:
+    default = bool(obj.get("globalDefault"))
+    return [name_of(obj), obj.get("value"), default, age_of(obj, now), obj.get("preemptionPolicy")]
+
+
+def _storage_class(obj: Object, now: float) -> list[Any]:
+    default = get(obj, "metadata", "annotations", "storageclass.kubernetes.io/is-default-class") == "true"
+    name = name_of(obj) + (" (default)" if default else "")
+    policy, mode = obj.get("reclaimPolicy"), obj.get("volumeBindingMode")
+    expands = str(bool(obj.get("allowVolumeExpansion"))).lower()
+    return [name, obj.get("provisioner"), policy, mode, expands, age_of(obj, now)]
+
+
+def _api_service(obj: Object, now: float) -> list[Any]:
+    service = get(obj, "spec", "service")
+    named = f"{get(service, 'namespace')}/{get(service, 'name')}" if service else "Local"
+    conditions = get(obj, "status", "conditions")
+    listed = conditions if isinstance(conditions, list) else []
+    state = next((str(get(c, "status")) for c in listed if get(c, "type") == "Available"), "Unknown")
+    return [name_of(obj), named, state, age_of(obj, now)]
 
 
 ROWS: Final[dict[str, tuple[tuple[Column, ...], Cells]]] = {
-    "Namespace": (_columns("Name Status Age"), _namespace),
-    "ConfigMap": (_columns("Name Data!integer Age"), _config_map),
-    "Secret": (_columns("Name Type Data!integer Age"), _secret),
-    "Service": (_columns("Name Type Cluster-IP External-IP Port(s) Age wide:Selector"), _service),
-    "Pod": (
-        _columns("Name Ready Status Restarts Age wide:IP wide:Node wide:Nominated_Node wide:Readiness_Gates"),
-        _pod,
-    ),
-    "Deployment": (
-        _columns("Name Ready Up-to-date!integer Available!integer Age wide:Containers wide:Images wide:Selector"),
-        _deployment,
-    ),
-    "ReplicaSet": (
-        _columns("Name Desired!integer Current!integer Ready!integer Age wide:Containers wide:Images wide:Selector"),
-        _replica_set,
-    ),
-    "StatefulSet": (_columns("Name Ready Age wide:Containers wide:Images"), _stateful_set),
-    "DaemonSet": (
-        _columns(
-            "Name Desired!integer Current!integer Ready!integer Up-to-date!integer Available!integer Node_Selector Age"
-        ),
-        _daemon_set,
-    ),
-    "Job": (_columns("Name Status Completions Duration Age"), _job),
-    "PodDisruptionBudget": (_columns("Name Min_Available Max_Unavailable Allowed_Disruptions!integer Age"), _budget),
-    "HorizontalPodAutoscaler": (
-        _columns("Name Reference Targets MinPods MaxPods!integer Replicas!integer Age"),
-        _autoscaler,
-    ),
+    **WORKLOAD_ROWS,
+    "Namespace": (columns("Name Status Age"), _namespace),
+    "ConfigMap": (columns("Name Data Age"), _config_map),
+    "Secret": (columns("Name Type Data Age"), _secret),
+    "Service": (columns("Name Type Cluster-IP External-IP Port(s) Age wide:Selector"), _service),
     "Event": (
-        _columns(
-            "Last_Seen Type Reason Object wide:Subobject wide:Source Message wide:First_Seen "
-            "wide:Count!integer wide:Name"
-        ),
+        columns("Last_Seen Type Reason Object wide:Subobject wide:Source Message wide:First_Seen wide:Count wide:Name"),
         _event,
     ),
-    "Node": (
-        _columns(
-            "Name Status Roles Age Version wide:Internal-IP wide:External-IP wide:OS-Image "
-            "wide:Kernel-Version wide:Container-Runtime"
-        ),
-        _node,
+    "Lease": (columns("Name Holder Age"), _lease),
+    "ServiceAccount": (columns("Name Age"), _service_account),
+    "EndpointSlice": (columns("Name AddressType Ports Endpoints Age"), _slice),
+    "Endpoints": (columns("Name Endpoints Age"), _endpoints),
+    "Ingress": (columns("Name Class Hosts Address Ports Age"), _ingress),
+    "IngressClass": (columns("Name Controller Parameters Age"), _ingress_class),
+    "NetworkPolicy": (columns("Name Pod-Selector Age"), _network_policy),
+    "CustomResourceDefinition": (columns("Name Created_At!date"), _created),
+    "Role": (columns("Name Created_At!date"), _created),
+    "ClusterRole": (columns("Name Created_At!date"), _created),
+    "LimitRange": (columns("Name Created_At!date"), _created),
+    "RoleBinding": (columns("Name Role Age wide:Users wide:Groups wide:ServiceAccounts"), _binding),
+    "ClusterRoleBinding": (columns("Name Role Age wide:Users wide:Groups wide:ServiceAccounts"), _binding),
+    "MutatingWebhookConfiguration": (columns("Name Webhooks!integer Age"), _webhooks),
+    "ValidatingWebhookConfiguration": (columns("Name Webhooks!integer Age"), _webhooks),
+    "PersistentVolumeClaim": (
+        columns("Name Status Volume Capacity Access_Modes StorageClass VolumeAttributesClass Age wide:VolumeMode"),
+        _claim,
     ),
-    "Lease": (_columns("Name Holder Age"), _lease),
-    "ServiceAccount": (_columns("Name Secrets!integer Age"), _service_account),
-    "EndpointSlice": (_columns("Name AddressType Ports Endpoints Age"), _slice),
-    "Endpoints": (_columns("Name Endpoints Age"), _endpoints),
-    "Ingress": (_columns("Name Class Hosts Address Ports Age"), _ingress),
-    "CustomResourceDefinition": (_columns("Name Created_At"), _created),
-    "Role": (_columns("Name Created_At"), _created),
-    "ClusterRole": (_columns("Name Created_At"), _created),
-    "RoleBinding": (_columns("Name Role Age wide:Users wide:Groups wide:ServiceAccounts"), _binding),
-    "ClusterRoleBinding": (_columns("Name Role Age wide:Users wide:Groups wide:ServiceAccounts"), _binding),
-    "MutatingWebhookConfiguration": (_columns("Name Webhooks!integer Age"), _webhooks),
-    "ValidatingWebhookConfiguration": (_columns("Name Webhooks!integer Age"), _webhooks),
-    "PersistentVolumeClaim": (_columns("Name Status Volume Capacity Access_Modes StorageClass Age"), _claim),
+    "PersistentVolume": (
+        columns(
+            "Name Capacity Access_Modes Reclaim_Policy Status Claim StorageClass VolumeAttributesClass Reason Age "
+            "wide:VolumeMode"
+        ),
+        _volume,
+    ),
+    "ResourceQuota": (columns("Name Request Limit Age"), _quota),
+    "RuntimeClass": (columns("Name Handler Age"), _runtime_class),
+    "PriorityClass": (columns("Name Value!integer Global-Default!boolean Age PreemptionPolicy"), _priority_class),
+    "StorageClass": (
+        columns("Name Provisioner ReclaimPolicy VolumeBindingMode AllowVolumeExpansion Age"),
+        _storage_class,
+    ),
+    "APIService": (columns("Name Service Available Age"), _api_service),
 }

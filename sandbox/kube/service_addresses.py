@@ -32,8 +32,10 @@ def prepare(obj: Object, old: Object | None, services: Callable[[], Iterable[Obj
             spec.pop(key, None)
         return
     spec.setdefault("internalTrafficPolicy", "Cluster")
-    spec.setdefault("ipFamilies", ["IPv4"])
-    spec.setdefault("ipFamilyPolicy", "SingleStack")
+    # A headless Service without a selector is for whatever addresses its endpoints will have.
+    anything = spec.get("clusterIP") == "None" and not spec.get("selector")
+    spec.setdefault("ipFamilies", ["IPv4", "IPv6"] if anything else ["IPv4"])
+    spec.setdefault("ipFamilyPolicy", "RequireDualStack" if anything else "SingleStack")
     if not spec.get("clusterIP"):
         before = ((old or {}).get("spec") or {}).get("clusterIP")
         spec["clusterIP"] = before or _free_address(obj, services())

@@ -8,13 +8,11 @@ real control plane.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.support import clusters
-from tests.support.control_plane import binaries, why_absent
+from tests.support.differences import differences
 from tests.support.kube_http import KubeHttp
 
 Object = dict[str, Any]
@@ -104,22 +102,6 @@ CRD = {
         ],
     },
 }
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    directory = binaries()
-    if directory is None:
-        pytest.skip(why_absent())
-    with clusters.sandbox(tmp_path_factory.mktemp("sandbox")) as ours, clusters.real(directory) as real:
-        yield ours, real
-
-
-@pytest.fixture
-async def servers(both: Any) -> AsyncIterator[tuple[KubeHttp, KubeHttp]]:
-    ours, real = both
-    async with KubeHttp(ours.kubeconfig) as one, KubeHttp(real.kubeconfig) as two:
-        yield one, two
 
 
 # -- what writers do
@@ -352,17 +334,6 @@ def comparable(body: Any) -> Any:
     ]
     metadata["managedFields"] = sorted(managed, key=lambda e: (e["manager"], e["operation"], e.get("subresource", "")))
     return {**body, "metadata": metadata}
-
-
-def differences(ours: Any, real: Any, path: str = "") -> list[str]:
-    """Where two answers differ, one line each."""
-    if isinstance(ours, dict) and isinstance(real, dict):
-        keys = sorted(ours.keys() | real.keys())
-        return [line for key in keys for line in differences(ours.get(key), real.get(key), f"{path}.{key}")]
-    if isinstance(ours, list) and isinstance(real, list) and len(ours) == len(real):
-        pairs = enumerate(zip(ours, real, strict=True))
-        return [line for at, (one, two) in pairs for line in differences(one, two, f"{path}[{at}]")]
-    return [] if ours == real else [f"{path}: ours {ours!r}, real {real!r}"]
 
 
 @pytest.mark.parametrize("writers", [Things, ConfigMaps, StatefulSets])
