@@ -10,6 +10,9 @@ Pods get multicast addresses (239.0.0.0/8). The API takes them, and the kernel r
 the spot: whatever a part under test does with a pod's address, no packet leaves this machine.
 
 Calls by service accounts of our namespaces are audited (who, verb, resource, answer): `audit_log` is the file.
+
+`python -m tests.support.control_plane` runs one until its standard input ends, for people and for benchmarks: it prints
+where everything is as one JSON line.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -299,3 +303,26 @@ class ControlPlane:
             )
             with urllib.request.urlopen(request, timeout=10, context=self._context):
                 pass
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by name, for measurements."""
+        return {name: process.pid for name, process in self._processes.items()}
+
+
+def main() -> None:
+    directory = binaries()
+    if directory is None:
+        raise SystemExit(why_absent())
+    with ControlPlane(directory) as control_plane:
+        told = {
+            "kubeconfig": str(control_plane.kubeconfig),
+            "audit_log": str(control_plane.audit_log),
+            "ready_after": round(control_plane.ready_after, 2),
+            "pids": control_plane.pids(),
+        }
+        print(json.dumps(told), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
