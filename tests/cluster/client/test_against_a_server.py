@@ -207,8 +207,9 @@ async def test_apply_owns_and_gives_up_fields(client: KubeClient, namespace: str
 
 
 async def test_apply_again_changes_nothing(client: KubeClient, namespace: str) -> None:
-    first = await client.apply(DEPLOYMENTS, deployment(namespace), manager="one")
-    again = await client.apply(DEPLOYMENTS, deployment(namespace), manager="one")
+    # Not of a Deployment: on the real server its controller writes in between.
+    first = await client.apply(CONFIG_MAPS, config_map(namespace, "again", {"k": "1"}), manager="one")
+    again = await client.apply(CONFIG_MAPS, config_map(namespace, "again", {"k": "1"}), manager="one")
     assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
 
 

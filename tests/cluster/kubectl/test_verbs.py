@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -341,6 +342,15 @@ class TestDelete:
         assert late.returncode == 1 and "timed out waiting" in late.stderr
 
 
+def published(kubectl: Kubectl, what: str, seconds: float = 30.0) -> str:
+    """What `explain` says once the server has published the schema, which it does some time after the CRD is there."""
+    deadline = time.monotonic() + seconds
+    while (ran := kubectl("explain", what, check=False)).returncode:
+        assert time.monotonic() < deadline, ran.stderr
+        time.sleep(0.2)
+    return ran.stdout
+
+
 class TestExplain:
     def test_a_built_in_kind(self, kubectl: Kubectl) -> None:
         text = kubectl("explain", "deployment.spec.template.spec.containers").stdout
@@ -348,7 +358,7 @@ class TestExplain:
         assert "name\t<string> -required-" in text
 
     def test_a_custom_resource(self, kubectl: Kubectl, gadgets: None) -> None:
-        text = kubectl("explain", "gadget.spec").stdout
+        text = published(kubectl, "gadget.spec")
         assert "What you want." in text and "size\t<string>" in text and "How big it is." in text
         assert "enum: s, m, l" in text and "workers\t<integer>" in text
         wrong = kubectl("explain", "gadget.spec.nope", check=False)
