@@ -13,7 +13,7 @@ from sandbox.kube import initial_fields, service_addresses
 from sandbox.kube.builtin_rules import PREPARE, VALIDATE, Prepare
 from sandbox.kube.builtin_types import TYPES
 from sandbox.kube.custom import validate_crd
-from sandbox.kube.errors import Cause, StatusError
+from sandbox.kube.errors import Cause, Undecodable
 from sandbox.kube.event_forms import core_form, events_form
 from sandbox.kube.merge import BadItem, check_unique
 from sandbox.kube.resources import ALL_VERBS, Kind, ScalePaths, Schema
@@ -171,9 +171,7 @@ class BuiltinStrategy:
         for cause in found:
             if cause.reason == "FieldValueTypeInvalid" and "must be of type" in cause.message:
                 version = self._api_version.rpartition("/")[2]
-                raise StatusError(
-                    400,
-                    "BadRequest",
+                raise Undecodable(
                     f'{self._kind} in version "{version}" cannot be handled as a {self._kind}: '
                     f"json: cannot unmarshal field {self._kind}.{cause.field}: {cause.message}",
                 )

@@ -407,9 +407,24 @@ def _deployment_check(obj: Object, old: Object | None) -> list[Cause]:
     return found
 
 
+_MUTABLE_SET_FIELDS: Final = (
+    *("replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit"),
+    *("persistentVolumeClaimRetentionPolicy", "minReadySeconds"),
+)
+
+
+def _unchangeable(obj: Object) -> Object:
+    return {key: value for key, value in (obj.get("spec") or {}).items() if key not in _MUTABLE_SET_FIELDS}
+
+
 def _stateful_set_check(obj: Object, old: Object | None) -> list[Cause]:
     update = (obj.get("spec") or {}).get("updateStrategy") or {}
     found = _workload(obj, old)
+    if old is not None and _unchangeable(obj) != _unchangeable(old):
+        allowed = ", ".join(f"'{name}'" for name in _MUTABLE_SET_FIELDS)
+        detail = f"updates to statefulset spec for fields other than {allowed} are forbidden"
+        found = [each for each in found if each.field != "spec.selector"]
+        return [*found, causes.forbidden("spec", detail)]
     if update.get("type") == "OnDelete" and "rollingUpdate" in update:
         path = "spec.updateStrategy.rollingUpdate"
         found.append(causes.invalid(path, update["rollingUpdate"], "only allowed for updateStrategy 'RollingUpdate'"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.kube import errors
+from sandbox.kube.causes import not_supported
 from sandbox.kube.rbac import User
 from sandbox.kube.resources import Kind
 
@@ -54,9 +55,9 @@ class DeleteOptions:
         if orphan is not None and not propagation:
             propagation = "Orphan" if orphan else "Background"
         if propagation not in ("", "Orphan", "Background", "Foreground"):
-            raise errors.bad_request(
-                f'invalid propagationPolicy "{propagation}": needs to be one of Orphan, Background, Foreground'
-            )
+            known = ["Foreground", "Background", "Orphan", "nil"]
+            causes = [not_supported("propagationPolicy", propagation, known)]
+            raise errors.invalid("DeleteOptions", "", "", causes)
         try:
             return cls(
                 None if grace is None else max(int(grace), 0),

@@ -28,14 +28,14 @@ def check_preconditions(call: Call, options: DeleteOptions, obj: Object) -> None
     if kind.table == NAMESPACES and call.name in IMMORTAL:
         raise errors.forbidden("namespaces", "", call.name, "this namespace may not be deleted")
     if options.uid and options.uid != metadata.get("uid"):
-        why = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {metadata.get('uid')}"
-        raise errors.conflict(kind.plural, kind.group, call.name, why)
+        given = f"the UID in the precondition ({options.uid}) does not match the UID in record ({metadata.get('uid')})"
+        why = f"{given}. The object might have been deleted and then recreated"
+        raise errors.conflict(kind.kind, kind.group, call.name, why)
     if options.revision and options.revision != metadata["resourceVersion"]:
-        why = (
-            f"Precondition failed: ResourceVersion in precondition: {options.revision}, "
-            f"ResourceVersion in object meta: {metadata['resourceVersion']}"
-        )
-        raise errors.conflict(kind.plural, kind.group, call.name, why)
+        given = f"the ResourceVersion in the precondition ({options.revision})"
+        record = f"the ResourceVersion in record ({metadata['resourceVersion']})"
+        why = f"{given} does not match {record}. The object might have been modified"
+        raise errors.conflict(kind.kind, kind.group, call.name, why)
 
 
 def mark(kind: Kind, obj: Object, options: DeleteOptions, now: datetime) -> bool:

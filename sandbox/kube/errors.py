@@ -50,6 +50,21 @@ class StatusError(Exception):
         return status
 
 
+class Undecodable(StatusError):
+    """400: what was sent is not an object of its kind. A patch that leads there is 422 instead."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, "BadRequest", message)
+
+
+def bad_patch(error: Undecodable, patch: str) -> StatusError:
+    """422 for a patch whose result cannot be decoded."""
+    shown = patch if len(patch) <= 300 else patch[:300] + "..."
+    cause = Cause("FieldValueInvalid", f"Invalid value: {shown}: {error.message}", "patch")
+    details = {"causes": [_cause(cause)]}
+    return StatusError(422, "Invalid", f' "" is invalid: patch: {cause.message}', details)
+
+
 def qualified(plural: str, group: str) -> str:
     """`deployments.apps`, or `pods` in the core group."""
     return f"{plural}.{group}" if group else plural
@@ -88,9 +103,9 @@ def not_found(plural: str, group: str, name: str) -> StatusError:
     return StatusError(404, "NotFound", message, _details(name, group, plural))
 
 
-def method_not_allowed(verb: str, plural: str, group: str) -> StatusError:
-    message = f"{verb} is not supported on resources of kind {qualified(plural, group)!r}".replace("'", '"')
-    return StatusError(405, "MethodNotAllowed", message, _details("", group, plural))
+def method_not_allowed() -> StatusError:
+    message = "the server does not allow this method on the requested resource"
+    return StatusError(405, "MethodNotAllowed", message, {})
 
 
 def not_acceptable(message: str) -> StatusError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sandbox.kube import errors, meta
 from sandbox.kube.call import Call
-from sandbox.kube.errors import StatusError
+from sandbox.kube.errors import StatusError, Undecodable
 
 Object = dict[str, Any]
 
@@ -18,27 +18,27 @@ def read_body(call: Call, body: Any) -> Object:
     """A client's object, of the right type and without unknown fields; 400 otherwise."""
     kind = call.kind
     if not isinstance(body, dict):
-        raise errors.bad_request(f"the object provided is unrecognized: expected a {kind.kind} as an object")
+        raise Undecodable(f"the object provided is unrecognized: expected a {kind.kind} as an object")
     body.setdefault("apiVersion", kind.api_version)
     body.setdefault("kind", kind.kind)
     if body["apiVersion"] != kind.api_version or body["kind"] != kind.kind:
         if body["kind"] == kind.kind:
             given = f"the API version in the data ({body['apiVersion']})"
-            raise errors.bad_request(f"{given} does not match the expected API version ({kind.api_version})")
+            raise Undecodable(f"{given} does not match the expected API version ({kind.api_version})")
         version = str(body["apiVersion"]).rpartition("/")[2]
-        raise errors.bad_request(f'{body["kind"]} in version "{version}" cannot be handled as a {kind.kind}')
+        raise Undecodable(f'{body["kind"]} in version "{version}" cannot be handled as a {kind.kind}')
     if body.get("metadata") is None:
         body["metadata"] = {}
     wrong = meta.shape_error(body)
     if wrong:
-        raise errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {wrong}')
+        raise Undecodable(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {wrong}')
     metadata = body["metadata"]
     unknown = kind.strategy.prune(body)
     if unknown:
         report_unknown(call, [f'unknown field "{path}"' for path in unknown])
     namespace = metadata.get("namespace")
     if kind.namespaced and namespace and namespace != call.namespace:
-        raise errors.bad_request(
+        raise Undecodable(
             f"the namespace of the provided object does not match the namespace sent on the request: "
             f'"{namespace}" is not "{call.namespace}"'
         )
@@ -51,7 +51,7 @@ def report_unknown(call: Call, found: list[str]) -> None:
     """Refuse, warn of or ignore fields that are unknown or duplicate, as the request wishes."""
     kind = call.kind
     if call.field_validation == "Strict":
-        raise errors.bad_request(
+        raise Undecodable(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
             f"strict decoding error: {', '.join(found)}"
         )

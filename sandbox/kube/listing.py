@@ -11,7 +11,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -21,6 +21,8 @@ from sandbox.kube.selectors import FieldSelector, LabelSelector
 from sandbox.kube.store import Entry, Store
 
 Object = dict[str, Any]
+
+_MATCHES: Final = '"Exact", "NotOlderThan", ""'
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +120,19 @@ def _check_match(match: str, wanted: int, query: Mapping[str, str]) -> None:
     if not match:
         return
     if match not in ("Exact", "NotOlderThan"):
-        raise _invalid(f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""')
+        raise _invalid("FieldValueNotSupported", f'Unsupported value: "{match}": supported values: {_MATCHES}')
     if "resourceVersion" not in query and not query.get("sendInitialEvents"):
-        raise _invalid("Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided")
+        raise _invalid(
+            "FieldValueForbidden", "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+        )
     if match == "Exact" and not wanted:
-        raise _invalid('Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+        raise _invalid(
+            "FieldValueForbidden", 'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        )
 
 
-def _invalid(message: str) -> errors.StatusError:
-    cause = errors.Cause("FieldValueInvalid", message, "resourceVersionMatch")
+def _invalid(reason: str, message: str) -> errors.StatusError:
+    cause = errors.Cause(reason, message, "resourceVersionMatch")
     return errors.invalid("ListOptions", "meta.k8s.io", "", [cause])
 
 

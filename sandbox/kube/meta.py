@@ -223,6 +223,9 @@ def _name_causes(kind: Kind, metadata: Object) -> list[Cause]:
     elif kind.kind == "Service" and not kind.group:
         pattern, text, longest = _SERVICE, _SERVICE_TEXT, 63
     found = []
+    prefix = metadata.get("generateName") or ""
+    if prefix and pattern.fullmatch(prefix.rstrip("-") or "-") is None:
+        found.append(causes.invalid("metadata.generateName", prefix, text))
     if len(name) > longest:
         found.append(causes.invalid("metadata.name", name, f"must be no more than {longest} characters"))
     if pattern.fullmatch(name) is None:

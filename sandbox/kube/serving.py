@@ -23,7 +23,7 @@ from sandbox.kube.call import Call, DeleteOptions
 from sandbox.kube.calls import read_call
 from sandbox.kube.discovery import Discovery
 from sandbox.kube.errors import StatusError
-from sandbox.kube.intake import read_body, report_unknown
+from sandbox.kube.intake import read_body, read_named, report_unknown
 from sandbox.kube.listing import Page, Selection, list_page
 from sandbox.kube.openapi import OpenAPI
 from sandbox.kube.paths import Target
@@ -101,6 +101,8 @@ class Service:
         )
         if not self._allowed(user, attributes):
             raise rbac.denial(user, attributes)
+        if not self._registry.in_version(target.group, target.version):
+            return _no_such_page()
         kind = self._kind(target)
         call = self._call(kind, verb, user, target, request)
         if verb == "watch":
@@ -151,8 +153,9 @@ class Service:
         kind, verbs = call.kind, self._verbs
         if call.subresource not in ("", "status"):
             return await self._subresource(request, call, query)
-        if call.verb not in (*kind.verbs, "get" if call.subresource else ""):
-            raise errors.method_not_allowed(call.verb, kind.plural, kind.group)
+        misplaced = target.name if call.verb == "create" else call.verb in ("update", "patch") and not target.name
+        if call.verb not in kind.verbs or misplaced:
+            raise errors.method_not_allowed()
         if call.verb == "get":
             return _reply(form.of_entry(kind, verbs.entry(call)))
         if call.verb == "list":
@@ -209,7 +212,7 @@ class Service:
     async def _watch(self, request: web.BaseRequest, call: Call, query: dict[str, str]) -> web.StreamResponse:
         form = Form.parse(request.headers.get("Accept", ""), query, lambda: self._clock().timestamp())
         if "watch" not in call.kind.verbs:
-            raise errors.method_not_allowed("watch", call.kind.plural, call.kind.group)
+            raise errors.method_not_allowed()
         selection = Selection.parse(call.kind, call.namespace, call.name, query)
         watch = Watch(self._store, selection, form, query)
         self._streams.add(watch)
@@ -251,11 +254,11 @@ class Service:
                 return _json_reply(made, 201)
             case "finalize", "update":
                 return _json_reply(await self._finalize(call, document))
-        raise errors.method_not_allowed(call.verb, f"{call.kind.plural}/{call.subresource}", call.kind.group)
+        raise errors.method_not_allowed()
 
     async def _finalize(self, call: Call, document: Any) -> Object:
         """Set a namespace's own finalizers, nothing else."""
-        wanted = read_body(call, document)
+        wanted = read_named(call, document)
         finalizers = (wanted.get("spec") or {}).get("finalizers") or []
         call.subresource = ""
 
@@ -306,7 +309,7 @@ class Service:
         if not path.startswith(_OPEN_PATHS) and not self._allowed(user, attributes):
             raise rbac.denial(user, attributes)
         if request.method not in ("GET", "HEAD"):
-            raise errors.method_not_allowed(request.method, path, "")
+            raise errors.method_not_allowed()
         accept = request.headers.get("Accept", "")
         if path in ("/livez", "/healthz") or path.startswith(("/livez/", "/readyz/", "/healthz/")):
             return web.Response(text="ok")
@@ -323,7 +326,7 @@ class Service:
         else:
             document = self._discovery.document(path, accept)
         if document is None:
-            raise errors.path_not_found()
+            return _no_such_page()
         answer = _reply(document)
         if b"APIGroupDiscoveryList" in document[:60]:
             form = "v2" if b'apidiscovery.k8s.io/v2"' in document[:120] else "v2beta1"
@@ -385,6 +388,11 @@ def _warning_headers(call: Call, kind: Kind) -> list[str]:
         quoted = clean.replace("\\", "\\\\").replace('"', '\\"')
         made.append(f'299 - "{quoted}"')
     return made
+
+
+def _no_such_page() -> web.Response:
+    """The answer to paths of no API that we know: not a Status, on a real server neither."""
+    return web.Response(text="404 page not found\n", status=404)
 
 
 def _reply(body: bytes, status: int = 200) -> web.Response:

@@ -18,7 +18,7 @@ from sandbox.kube import deletion, errors, meta, patching, typed_config
 from sandbox.kube.admission import Admission
 from sandbox.kube.apply import Conflicts, Writer, apply_config, track_update
 from sandbox.kube.call import Call, DeleteOptions
-from sandbox.kube.errors import StatusError
+from sandbox.kube.errors import StatusError, Undecodable
 from sandbox.kube.fields import BadFields, Path
 from sandbox.kube.intake import read_body, read_named, require_object, wrong_name
 from sandbox.kube.merge import BadItem
@@ -126,17 +126,23 @@ class Verbs:
         if not wanted.get("name") and call.subresource:
             wanted["name"] = call.name
         elif not wanted.get("name"):
-            causes = [errors.Cause("FieldValueRequired", "Required value: name must be provided", "metadata.name")]
-            raise errors.invalid(call.kind.kind, call.kind.group, call.name, causes)
+            why = "the name of the object (based on URL) was undeterminable: name must be provided"
+            raise errors.bad_request(why)
         if wanted["name"] != call.name:
             raise wrong_name(call, obj)
         return await self.modify(call, lambda _old: orjson.loads(orjson.dumps(obj)))
 
     async def patch(self, call: Call, content_type: str, body: bytes, document: Any) -> Object:
         """Change an object by a patch. `document` is the decoded body; None for a JSON patch."""
-        kind = call.kind
         if content_type == patching.APPLY_PATCH:
             return await self.apply(call, document)
+        try:
+            return await self._patch(call, content_type, body, document)
+        except Undecodable as error:
+            raise errors.bad_patch(error, body.decode(errors="replace")) from error
+
+    async def _patch(self, call: Call, content_type: str, body: bytes, document: Any) -> Object:
+        kind = call.kind
         if content_type == patching.JSON_PATCH:
             return await self.modify(call, lambda old: self._patched(call, patching.json_patch(old, body)))
         if content_type == patching.MERGE_PATCH:

@@ -85,8 +85,9 @@ async def test_missing_objects_and_namespaces(api: Api) -> None:
     assert (status, refusal["reason"], refusal["message"]) == (404, "NotFound", 'configmaps "nope" not found')
     status, refusal = await api.post("/api/v1/namespaces/nowhere/configmaps", config_map("a"))
     assert (status, refusal["message"]) == (404, 'namespaces "nowhere" not found')
-    status, refusal = await api.get("/apis/nope.io/v1/things")
+    status, refusal = await api.get("/apis/apps/v1/things")
     assert (status, refusal["message"]) == (404, "the server could not find the requested resource")
+    assert await api.get("/apis/nope.io/v1/things") == (404, "404 page not found\n")
 
 
 async def test_defaults_of_a_deployment(api: Api) -> None:
@@ -161,7 +162,10 @@ async def test_finalizers_keep_an_object_until_the_last_is_gone(api: Api) -> Non
 async def test_delete_answers_with_the_uid_and_honours_preconditions(api: Api) -> None:
     _, made = await api.post(MAPS, config_map("a"))
     status, refusal = await api.delete(f"{MAPS}/a", {"preconditions": {"uid": "other"}})
-    assert (status, refusal["reason"]) == (409, "Conflict") and "Precondition failed: UID" in refusal["message"]
+    assert (status, refusal["reason"]) == (
+        409,
+        "Conflict",
+    ) and "the UID in the precondition (other) does not match" in refusal["message"]
     status, done = await api.delete(f"{MAPS}/a", {"preconditions": {"uid": made["metadata"]["uid"]}})
     assert status == 200
     assert done["status"] == "Success" and done["details"]["uid"] == made["metadata"]["uid"]
