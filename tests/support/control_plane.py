@@ -264,7 +264,8 @@ class ControlPlane:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env={"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory)},
+                # Less collection, more memory (some hundred MiB): a seventh of the API server's time.
+                env={"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory), "GOGC": "400"},
                 start_new_session=True,
             )
 
