@@ -17,6 +17,10 @@ _FIT = frozenset({Health.UNKNOWN, Health.HEALTHY})
 
 def choose(route: Route, targets: Mapping[str, Sequence[Target]], now: float, random: Random) -> Target | Refusal:
     """The target for a new statement on `route`; `targets` maps a backend's key to its addresses."""
+    if len(route.backends) == 1 and route.backends[0].takes_new_work:
+        alone = targets.get(route.backends[0].key, ())
+        if len(alone) == 1:
+            return alone[0]  # what nearly every route is; in doubt or not, there is no other
     open_backends = [backend for backend in route.backends if backend.takes_new_work]
     reachable = [(target, backend) for backend in open_backends for target in targets.get(backend.key, ())]
     if not reachable:

@@ -57,6 +57,7 @@ class Circuit:
         "_random",
         "_retry_at",
         "_settings",
+        "_size",
         "_successes",
         "_totals",
         "_width",
@@ -68,6 +69,7 @@ class Circuit:
     def __init__(self, settings: CircuitSettings, random: Random) -> None:
         self._settings = settings
         self._random = random
+        self._size = settings.buckets
         self._width = settings.window / settings.buckets
         self._failures = [0.0] * settings.buckets
         self._totals = [0.0] * settings.buckets
@@ -117,6 +119,14 @@ class Circuit:
         elif probe:
             self._open(now)
 
+    def succeeded(self, now: float) -> None:
+        """`end` for what nearly every request is: a success on a closed circuit."""
+        number = int(now / self._width)
+        if number == self._bucket:
+            self._totals[number % self._size] += 1.0
+        else:
+            self._count(Verdict.SUCCESS, now)
+
     def _count(self, verdict: Verdict, now: float) -> None:
         settings = self._settings
         number = int(now / self._width)
@@ -149,6 +159,7 @@ class Circuit:
 
     def _close(self) -> None:
         self.state = State.CLOSED
+        self.probing = False  # a probe that is still out there is an ordinary request now
         self.opened_count = 0
         self._failures = [0.0] * self._settings.buckets
         self._totals = [0.0] * self._settings.buckets

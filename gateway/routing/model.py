@@ -98,14 +98,13 @@ class Backend:
     state: BackendState
     active: bool = True
     capacity_units: int = 1
+    # Derived once: they are asked for with every statement.
+    key: str = field(init=False, compare=False)
+    takes_new_work: bool = field(init=False, compare=False)
 
-    @property
-    def key(self) -> str:
-        return f"{self.namespace}/{self.name}"
-
-    @property
-    def takes_new_work(self) -> bool:
-        return self.active and self.state is BackendState.RUNNING
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.namespace}/{self.name}")
+        object.__setattr__(self, "takes_new_work", self.active and self.state is BackendState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from cachetools import TTLCache
 
 from gateway.routing.activity import Activity
 from gateway.routing.choose import choose
-from gateway.routing.circuit import Circuit, CircuitSettings, Random, Verdict
+from gateway.routing.circuit import Circuit, CircuitSettings, Random, State, Verdict
 from gateway.routing.match import match
 from gateway.routing.model import (
     Backend,
@@ -31,8 +31,9 @@ from gateway.routing.model import (
 )
 from gateway.routing.ownership import Absent, Owners
 
+# Enumerations are slow to look up and to hash, and these are asked for twice per request.
+_CLOSED, _OK = State.CLOSED, Outcome.OK
 _VERDICTS = {
-    Outcome.OK: Verdict.SUCCESS,
     Outcome.OVERLOAD: Verdict.OVERLOAD,
     Outcome.CLIENT_ABORT: Verdict.NOTHING,
 }
@@ -98,17 +99,29 @@ class Router:
     def begin(self, target: Target, now: float) -> bool:
         """A request goes to `target`; keep what this returns for `end`."""
         target.inflight += 1
-        return target.circuit.begin(now)
+        circuit = target.circuit
+        return circuit.state is not _CLOSED and circuit.begin(now)
 
     def end(self, target: Target, outcome: Outcome, probe: bool, now: float) -> None:
         """The request ended; called exactly once for each `begin`, with what that returned."""
         target.inflight -= 1
-        target.circuit.end(_VERDICTS.get(outcome, Verdict.FAILURE), probe, now)
-        if outcome is Outcome.OK and target.health in (Health.SLEEPING, Health.UNHEALTHY):
+        circuit = target.circuit
+        if outcome is not _OK:
+            circuit.end(_VERDICTS.get(outcome, Verdict.FAILURE), probe, now)
+            return
+        if circuit.state is _CLOSED:
+            circuit.succeeded(now)
+        else:
+            circuit.end(Verdict.SUCCESS, probe, now)
+        if target.health is Health.SLEEPING or target.health is Health.UNHEALTHY:
             target.health = Health.UNKNOWN  # it lives; the next probe says how well
 
     def learned(self, query_id: bytes, target: Target) -> None:
-        """`target` answered a new statement with `query_id`."""
+        """`query_id` has turned out to be `target`'s."""
+        self._owners.learn(query_id, target)
+
+    def submitted(self, query_id: bytes, target: Target) -> None:
+        """`target` answered a new statement with `query_id`: nobody else can have seen it before."""
         self.activity.submitted = query_id
         self._owners.learn(query_id, target)
 

@@ -109,3 +109,21 @@ def test_runtime_in_two_routes_has_one_set_of_targets() -> None:
     one = backend("a")
     made = router(route(one, name="r1"), route(one, name="r2", default=True))
     assert len(made.targets()) == 1
+
+
+def test_circuit_that_others_closed_during_a_probe_can_be_probed_again() -> None:
+    made = router(route(backend("a")))
+    one = only(made)
+
+    def fail(now: float) -> None:
+        for _ in range(5):
+            made.end(one, Outcome.RESET, made.begin(one, now), now)
+
+    fail(0.0)
+    probe = made.begin(one, 10.0)
+    assert probe
+    for _ in range(2):  # sent all the same, since there is no other target
+        made.end(one, Outcome.OK, made.begin(one, 10.0), 10.0)
+    made.end(one, Outcome.OK, probe, 10.0)
+    fail(100.0)
+    assert one.circuit.allows(200.0)
