@@ -7,6 +7,7 @@ rate over them shows a spike: what a worker had counted when it was last seen st
 from __future__ import annotations
 
 import datetime
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,8 @@ _GREATEST = frozenset(
         "xtrinode_gateway_routes_stale",
     }
 )
+# Of these the smallest is the worst.
+_LEAST = frozenset({"xtrinode_gateway_routes_watched"})
 # What lives on when the worker that counted it has died.
 _LASTING = frozenset({"counter", "histogram", "summary"})
 
@@ -46,13 +49,10 @@ class Family:
     samples: dict[Key, float] = field(default_factory=dict)
 
     def add(self, samples: Mapping[Key, float]) -> None:
-        greatest = self.name in _GREATEST
+        fold = max if self.name in _GREATEST else min if self.name in _LEAST else operator.add
         for key, value in samples.items():
             known = self.samples.get(key)
-            if known is None:
-                self.samples[key] = value
-            else:
-                self.samples[key] = max(known, value) if greatest else known + value
+            self.samples[key] = value if known is None else fold(known, value)
 
 
 Families = dict[str, Family]

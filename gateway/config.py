@@ -23,7 +23,8 @@ disk so that a restart without the Kubernetes API still routes.
     """\
 examples:
   xtrinode-gateway --address 0.0.0.0:8080 --management-address 0.0.0.0:9090 --workers 2
-  trino --server http://127.0.0.1:8080 --client-tags x -H 'X-Trino-XTrinode: team-a/analytics'
+  xtrinode-gateway --tls-cert tls.crt --tls-key tls.key --drain-delay 5s --state-dir /var/lib/xtrinode
+  kill -HUP PID    loads routes and certificate again
 
 exit codes: 0 stopped by SIGTERM or SIGINT; 1 could not start (the last line says why and what to do); 2 wrong flags.
 """,

@@ -42,6 +42,8 @@ _UP_POLL_SECONDS = 0.05
 _PAUSE_FIRST = 0.2
 _PAUSE_MAX = 10.0
 _SETTLED_SECONDS = 30.0
+_LOOK_SECONDS = 2.0
+_PATIENCE_SECONDS = 30.0  # a worker that says nothing for so long will not say anything any more
 _KILL_AFTER = 5.0  # seconds beyond the workers' own time to drain
 
 
@@ -75,10 +77,14 @@ class Slot:
 
 
 class Supervisor:
-    """All workers of one gateway. `argv` are the flags to start them with, after the program's name."""
+    """All workers of one gateway. `argv` are the flags to start them with, after the program's name.
 
-    def __init__(self, argv: list[str], count: int, directory: Path) -> None:
+    `patience` is how long, in seconds, a worker may be silent before it is taken for dead.
+    """
+
+    def __init__(self, argv: list[str], count: int, directory: Path, patience: float = _PATIENCE_SECONDS) -> None:
         self._argv = argv
+        self._patience = patience
         self._totals = Totals()
         self._stopping = False
         self.slots = [Slot(Worker(index, count, os.getpid(), directory)) for index in range(count)]
@@ -114,9 +120,9 @@ class Supervisor:
         """Start the worker again whenever it dies; the pause grows while it dies young."""
         pause = _PAUSE_FIRST
         while slot.process is not None:
-            up = asyncio.create_task(self.until_up(slot))
+            watched = asyncio.create_task(self._watch(slot, slot.process))
             code = await slot.process.wait()
-            up.cancel()
+            watched.cancel()
             slot.up = False
             self._totals.ended(slot.worker.index)
             if self._stopping:
@@ -127,6 +133,19 @@ class Supervisor:
             _LOG.error("worker %d ended by %s; starting it again in %.1f s", slot.worker.index, how, pause)
             await asyncio.sleep(pause)
             await self._start_again(slot)
+
+    async def _watch(self, slot: Slot, process: asyncio.subprocess.Process) -> None:
+        """End a worker that is there but does not answer: its connections are lost already."""
+        heard = time.monotonic()
+        while slot.process is process:
+            if await slot.get("/livez") is not None:
+                heard = time.monotonic()
+                slot.up = True
+            elif time.monotonic() - heard > self._patience:
+                _LOG.error("worker %d has not answered for %.0f s; ending it", slot.worker.index, self._patience)
+                slot.send(signal.SIGKILL)
+                return
+            await asyncio.sleep(_LOOK_SECONDS if slot.up else _UP_POLL_SECONDS)
 
     async def _start_again(self, slot: Slot) -> None:
         if not self._stopping:

@@ -320,7 +320,7 @@ class Client(RequestReader):
         target = self.target
         assert target is not None
         if self.kind == SUBMIT:
-            self.router.learned(page.query_id, target)
+            self.router.submitted(page.query_id, target)
         self.router.query_seen(target, page.query_id, page.state, page.done, now)
 
     def segments_seen(self, identifiers: list[bytes]) -> None:

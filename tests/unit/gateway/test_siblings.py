@@ -52,7 +52,7 @@ class Pair:
         return found
 
     def post(self, worker: int) -> None:
-        self.routers[worker].learned(QUERY, self.target(worker))
+        self.routers[worker].submitted(QUERY, self.target(worker))
         self.poll(worker)
 
     def poll(self, worker: int, done: bool = False) -> None:
@@ -84,6 +84,14 @@ async def test_a_query_that_stays_costs_no_message(tmp_path: Path) -> None:
         pair.poll(0)
         pair.poll(0, done=True)
         assert told == []
+
+
+async def test_a_query_whose_owner_had_to_be_searched_is_counted_once(tmp_path: Path) -> None:
+    with Pair(tmp_path) as pair:
+        pair.post(0)
+        pair.routers[1].learned(QUERY, pair.target(1))
+        pair.poll(1)
+        assert await pair.counts() == [0, 1]
 
 
 async def test_a_pin_of_one_worker_is_known_to_the_other(tmp_path: Path) -> None:

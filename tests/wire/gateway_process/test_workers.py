@@ -16,12 +16,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.supervisor import Supervisor
 from tests.support.gateway_process import (
     Client,
     FarCoordinator,
     FarRoutes,
     backend,
     document,
+    free_port,
     process,
     route,
     until,
@@ -130,9 +132,11 @@ async def test_a_worker_that_is_killed_fails_only_what_it_held(routes: FarRoutes
             await until(replaced, 30)
             stop.set()
             await asyncio.gather(*clients)
-            # A connection has one request in flight: one failure each at most, and none where the worker lived on.
-            assert all(failed <= 1 for _, failed in outcomes)
-            assert 1 <= sum(failed for _, failed in outcomes) < len(outcomes)
+            # What failed was on connections that the dead one held; who was with the other one saw nothing.
+            # (One that is quick to come back may still meet the dying one's listener.)
+            hit = [failed for _, failed in outcomes if failed]
+            assert 1 <= len(hit) < len(outcomes)
+            assert max(hit) <= 2
             assert all(done > 0 for done, _ in outcomes)
             assert survivor in await pids(client)
 
@@ -203,3 +207,22 @@ async def _value(of: object, name: str) -> float:
 
 async def _count(log: Path, text: bytes) -> int:
     return log.read_bytes().count(text)
+
+
+async def test_a_worker_that_hangs_is_replaced(routes: FarRoutes, tmp_path: Path) -> None:
+    flags = ["--kubeconfig", str(routes.kubeconfig), "--address", f"127.0.0.1:{free_port()}"]
+    supervisor = Supervisor(flags, 1, tmp_path, patience=2.0)
+    (slot,) = supervisor.slots
+    await supervisor.start(slot)
+    assert await supervisor.until_up(slot)
+    keeper = asyncio.create_task(supervisor.keep(slot))
+    assert slot.process is not None
+    hung = slot.process.pid
+    os.kill(hung, signal.SIGSTOP)
+
+    async def replaced() -> bool:
+        return slot.restarts == 1 and slot.process is not None and slot.process.pid != hung
+
+    await until(replaced, 30)
+    await supervisor.close()
+    await keeper
