@@ -7,7 +7,7 @@ PARTS := crds controller webhook gateway kubectl_xtrinode sandbox
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo sandbox check format test bench lock manifests controlplane clean
+.PHONY: help install demo sandbox check format test bench bench-gateway bench-controller lock manifests controlplane clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,15 @@ manifests: $(STAMP) ## rewrite crds/manifests and docs/reference from the types 
 
 lock: ## rewrite requirements.lock (names, versions, hashes; no addresses); needs uv
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate -q -o requirements.lock
+
+bench: bench-gateway bench-controller ## every benchmark, one after the other; give it the machine
+
+bench-gateway: $(STAMP) ## the gateway beside nginx, haproxy and an aiohttp proxy (needs nginx, haproxy, wrk, a C compiler)
+	$(BIN)/python -m bench.gateway.compile build/compiled
+	$(BIN)/python -m bench.gateway.compare --compiled build/compiled
+
+bench-controller: $(STAMP) controlplane ## 100 runtimes at once on the real API server (needs Go or KUBEBUILDER_ASSETS)
+	$(BIN)/python -m bench.controller --runtimes 100
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
