@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any, Final
 
 from sandbox.kube import initial_fields, service_addresses
-from sandbox.kube.builtin_rules import PREPARE, VALIDATE, Prepare
+from sandbox.kube.builtin_checks import VALIDATE
+from sandbox.kube.builtin_rules import PREPARE, Prepare
 from sandbox.kube.builtin_types import TYPES
 from sandbox.kube.custom import validate_crd
 from sandbox.kube.errors import Cause, Undecodable
