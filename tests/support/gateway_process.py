@@ -58,12 +58,12 @@ class FarRoutes:
         self.kubeconfig = directory / "kubeconfig"
         self._versions = itertools.count(10)
         self._maps: Watch = self.api.watch(CONFIG_MAPS)
+        self._slices: Watch = self.api.watch(SLICES)
 
     async def __aenter__(self) -> FarRoutes:
         await self.api.start()
         self._point_to(self.api.url)
         self.api.on("GET", SLICES, Answer(json=object_list("1")))
-        self.api.watch(SLICES)
         self.publish(document())
         return self
 
@@ -84,6 +84,23 @@ class FarRoutes:
     async def watched(self) -> None:
         """Until one more gateway process watches."""
         await self._maps.opened()
+        await self._slices.opened()
+
+    def place(self, service: str, *addresses: str, port: int, namespace: str = "team") -> None:
+        """Say which ready endpoints a Service has."""
+        version = str(next(self._versions))
+        one = obj(
+            f"{service}-x",
+            version,
+            namespace,
+            metadata={"labels": {"kubernetes.io/service-name": service}},
+            kind="EndpointSlice",
+            ports=[{"name": "http", "port": port}],
+            endpoints=[{"addresses": [address], "conditions": {"ready": True}} for address in addresses],
+        )
+        self.api.on("GET", SLICES, Answer(json=object_list(version, one)))
+        for feed in self._slices.feeds:
+            feed.send("MODIFIED", one)
 
     def publish(self, text: str | None) -> None:
         """Replace the text of the ConfigMap; None deletes it. Heard at once by those who watch."""
@@ -111,6 +128,8 @@ class FarCoordinator:
     release: asyncio.Event = field(default_factory=asyncio.Event)
     finish: bool = False
     starting: bool = False
+    address: str = "127.0.0.1"
+    probes: int = 0
     polled: asyncio.Event = field(default_factory=asyncio.Event)
     requests: int = 0
     statements: int = 0
@@ -119,7 +138,7 @@ class FarCoordinator:
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     async def __aenter__(self) -> FarCoordinator:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 22, backlog=1024)
+        self._server = await asyncio.start_server(self._serve, self.address, self.port, limit=1 << 22, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -154,6 +173,7 @@ class FarCoordinator:
 
     async def _answer(self, method: str, path: str, host: str) -> tuple[int, Any]:
         if path == "/v1/info":
+            self.probes += 1
             return 200, {"starting": self.starting, "coordinatorId": self.coordinator_id, "coordinator": True}
         self.requests += 1
         if path == "/v1/statement":

@@ -7,8 +7,10 @@ survives a restart without the Kubernetes API; what a runtime's state means to a
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -200,18 +202,16 @@ async def test_a_coordinator_that_restarted_loses_its_queries_and_takes_new_ones
 
 async def test_health_tells_nobody_there_from_nothing_said(routes: FarRoutes) -> None:
     """Dropped packets (here: a full accept queue) and a refused connection are sleep; silence is ill health."""
-    import socket
-
-    with socket.socket() as full, socket.socket() as filler:
+    with ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        fillers = [filler]
         for _ in range(4):
-            one = socket.socket()
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
-            fillers.append(one)
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
         mute = await asyncio.start_server(_say_nothing, "127.0.0.1", 0)
+        stack.callback(mute.close)
         routes.publish(
             document(
                 route("dropped", backend("dropped", full.getsockname()[1])),
@@ -224,16 +224,18 @@ async def test_health_tells_nobody_there_from_nothing_said(routes: FarRoutes) ->
 
             async def health() -> dict[str, str]:
                 found = (await client.status())["routes"]
-                return {one["name"]: one["backends"][0]["coordinators"][0]["health"]["state"] for one in found}
+                return {
+                    one["name"]: coordinator["health"]["state"]
+                    for one in found
+                    for coordinator in one["backends"][0]["coordinators"]
+                }
 
             async def settled() -> bool:
-                return "unknown" not in (await health()).values()
+                found = await health()
+                return len(found) == 3 and "unknown" not in found.values()
 
             await until(settled)
             assert await health() == {"dropped": "sleeping", "mute": "unhealthy", "refused": "sleeping"}
-        mute.close()
-        for one in fillers:
-            one.close()
 
 
 async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
