@@ -26,6 +26,7 @@ Object = dict[str, Any]
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 HISTORY: Final = 4096  # changes remembered per resource; a watch from before the oldest one gets 410
+RECENT: Final = 64  # changes per resource whose objects are kept as they are, for watchers that filter
 QUEUE: Final = 4096  # changes a subscriber may lag behind before it is cut off
 
 
@@ -39,25 +40,35 @@ class GroupResource(NamedTuple):
 class Entry:
     """One revision of one object."""
 
-    __slots__ = ("_raw", "name", "namespace", "obj", "revision")
+    __slots__ = ("_obj", "_raw", "name", "namespace", "revision")
 
     def __init__(self, namespace: str, name: str, obj: Object, revision: int) -> None:
         self.namespace = namespace  # "" for cluster-scoped objects
         self.name = name
-        self.obj = obj
         self.revision = revision
+        self._obj: Object | None = obj
         self._raw: bytes | None = None
+
+    @property
+    def obj(self) -> Object:
+        return self._obj if self._obj is not None else orjson.loads(self.raw)
 
     @property
     def raw(self) -> bytes:
         """The object as JSON, serialized once."""
         if self._raw is None:
-            self._raw = orjson.dumps(self.obj)
+            self._raw = orjson.dumps(self._obj)
         return self._raw
+
+    def fold(self) -> None:
+        """Keep the bytes only, a seventh of the memory: for revisions that are history."""
+        if self._obj is not None:
+            self._raw = self.raw
+            self._obj = None
 
     def amend(self, obj: Object) -> None:
         """Show the same revision differently from now on: a schema that changed reads it so."""
-        self.obj = obj
+        self._obj = obj
         self._raw = None
 
 
@@ -155,6 +166,12 @@ class _Table:
         if len(self.history) == self.history.maxlen:
             self.floor = self.history[0].revision
         self.history.append(change)
+        if len(self.history) >= RECENT:
+            aged = self.history[-RECENT]
+            if aged.previous is not None:
+                aged.previous.fold()
+            if aged.type == "DELETED":
+                aged.entry.fold()
 
     def in_order(self, namespace: str | None) -> Iterator[Entry]:
         names = sorted(self.namespaces) if namespace is None else (namespace,)

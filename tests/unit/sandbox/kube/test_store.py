@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.kube.errors import StatusError
-from sandbox.kube.store import Change, GroupResource, Store
+from sandbox.kube.store import RECENT, Change, GroupResource, Store
 
 MAPS = GroupResource("", "configmaps")
 PODS = GroupResource("", "pods")
@@ -176,6 +176,17 @@ def test_what_is_restored_has_no_history() -> None:
         store.subscribe(MAPS, since=8)
     assert caught.value.code == 410
     assert create(store, "b").revision == 10
+
+
+def test_history_is_kept_as_bytes() -> None:
+    store = Store()
+    first = create(store, "a", x=1)
+    entry = first
+    for number in range(RECENT + 1):
+        entry = store.update(MAPS, entry, obj("a", x=number))
+    assert first._obj is None and entry._obj is not None
+    assert first.obj["data"] == {"x": 1} and first.obj["metadata"]["resourceVersion"] == str(first.revision)
+    assert store.entries_at(MAPS, None, first.revision)[0].obj["data"] == {"x": 1}
 
 
 def test_bytes_are_made_once() -> None:
