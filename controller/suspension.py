@@ -43,7 +43,7 @@ class Drain:
 
 def decide_drain(observed: Observed, *, started: datetime, now: datetime, timeout: timedelta, cancel: bool) -> Drain:
     """`started`: when the route was asked to pause. `cancel`: the policy ends queries at once."""
-    if not observed.coordinator_up and not any(pod.ready for pod in observed.pods):
+    if not observed.coordinator_up and not any(pod.ready for pod in observed.pods if pod.role is Role.COORDINATOR):
         return Drain(Verdict.EMPTY, "no coordinator runs, so no query does", "no_coordinator")
     overdue = now >= started + timeout
     if not observed.route_settled and not overdue:

@@ -33,6 +33,12 @@ def test_without_a_coordinator_there_is_nothing_to_wait_for():
     assert drain(Observed()).verdict is Verdict.EMPTY
 
 
+def test_workers_that_are_up_do_not_hold_back_the_restart_of_a_coordinator_that_is_not():
+    workers = (Pod("w-1", Role.WORKER, ready=True), Pod("w-2", Role.WORKER, ready=True))
+    crashing = Pod("c-1", Role.COORDINATOR, ready=False)
+    assert drain(Observed(pods=(*workers, crashing))).verdict is Verdict.EMPTY
+
+
 def test_no_stop_before_the_gateways_know_even_if_no_query_lives():
     assert drain(busy(route_settled=False, activity=Activity())).verdict is Verdict.WAIT
 
