@@ -39,6 +39,9 @@ from crds.v1.routes import (
 
 log = logging.getLogger("controller.routes")
 
+#: Pause after a write, as a multiple of what the write took.
+_REST = 4.0
+
 Key = tuple[str, str]
 Object = dict[str, Any]
 
@@ -135,8 +138,8 @@ class RouteBook:
                 pause = backoff(failures, base=0.2, cap=15.0)
                 continue
             failures, self.last_error = 0, ""
-            # A large table takes its time; half of ours goes to everything else.
-            pause = max(self._delay, self._clock() - started)
+            # A large table takes its time, and in a burst it is outdated at once: four fifths go to everything else.
+            pause = max(self._delay, _REST * (self._clock() - started))
 
     async def write(self) -> None:
         """Folds and writes what differs. Raises ApiError."""
