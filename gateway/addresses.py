@@ -23,6 +23,7 @@ from gateway.routing.router import Router
 _LOG = logging.getLogger(__name__)
 _DNS_INTERVAL = 10.0
 _DNS_AT_ONCE = 16
+_SLICES_FIRST = 2.0
 _SERVICE_LABEL = "kubernetes.io/service-name"
 
 Addresses = list[tuple[str, int]]
@@ -40,7 +41,9 @@ class AddressBook:
         self._known: dict[Service, Addresses] = {}
         self._in_cluster: dict[tuple[str, str], list[Service]] = {}  # by (namespace, name); several differ in port
         self._telling: asyncio.Handle | None = None
+        self.changes = 0  # counts changes of what `snapshot` tells
         self._wake = asyncio.Event()
+        self._asked = False  # DNS has been asked for all that is left to it, once
         self._slices = (
             Informer(client, ENDPOINT_SLICES, indexers={"service": by_service}, on_change=self._on_slice)
             if client is not None
@@ -54,6 +57,11 @@ class AddressBook:
                 group.create_task(self._slices.run())
                 group.create_task(self._when_synced(self._slices))
             group.create_task(self._follow_dns())
+
+    @property
+    def settled(self) -> bool:
+        """Whether every service has been looked up, with whatever result: before that, refusing would be rash."""
+        return self._asked or all(service in self._known for service in self._router.services())
 
     def remember(self, known: dict[str, Addresses]) -> None:
         """Start from addresses of an earlier life, by "host:port"; fresh answers replace them."""
@@ -76,6 +84,7 @@ class AddressBook:
                 self._in_cluster.setdefault(name, []).append(service)
         for service in [service for service in self._known if service not in wanted]:
             del self._known[service]
+            self.changes += 1
         for service in wanted:
             self._resolve(service)
         self._wake.set()
@@ -90,6 +99,7 @@ class AddressBook:
         if self._known.get(service) == found:
             return
         self._known[service] = found
+        self.changes += 1
         self._router.set_addresses(service, found)
         if self._telling is None:  # thousands may change at once; those who follow look at all of them
             self._telling = asyncio.get_running_loop().call_soon(self._tell)
@@ -109,15 +119,20 @@ class AddressBook:
         self.follow()
 
     async def _follow_dns(self) -> None:
+        if self._slices is not None:  # it knows better, if it knows
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._slices.synced.wait(), _SLICES_FIRST)
         while True:
             self._wake.clear()
-            names = [service for service in self._router.services() if self._left_to_dns(service)]
+            services = self._router.services()
+            names = [service for service in services if self._left_to_dns(service)]
             for start in range(0, len(names), _DNS_AT_ONCE):
                 batch = names[start : start + _DNS_AT_ONCE]
                 answers = await asyncio.gather(*map(_look_up, batch))
                 for service, found in zip(batch, answers, strict=True):
                     if found and self._left_to_dns(service):
                         self._set(service, found)
+            self._asked = self._asked or bool(services)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _DNS_INTERVAL)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
+import orjson
 from aiohttp import web
 
 STATUS_PATH = "/ui/admin/api/gateway/status"
@@ -36,6 +38,12 @@ def admin_routes() -> list[web.AbstractRouteDef]:
     for name, (file, kind) in _FILES.items():
         routes.append(web.get(f"/ui/admin/{name}", _serving((folder / file).read_bytes(), kind)))
     return routes
+
+
+def status_response(document: dict[str, Any]) -> web.Response:
+    """The status document as the page and scripts get it."""
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return web.Response(body=orjson.dumps(document), content_type="application/json", headers=headers)
 
 
 def _serving(content: bytes, kind: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

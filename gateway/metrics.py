@@ -6,16 +6,20 @@ Names are the field's where they exist (`gateway_requests_total`, `gateway_reque
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway.exposition import backend_lines, coordinator_lines, query_lines
 from gateway.proxy.counters import BUCKET_BOUNDS, Counters
 from gateway.route_watch import RouteStatus
-from gateway.routing.model import Outcome
 from gateway.routing.router import Router
+
+_LINES_AT_ONCE = 250
 
 Histogram = tuple[list[tuple[str, float]], float]
 
@@ -32,8 +36,18 @@ class GatewayMetrics(Collector):
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
-    def page(self) -> bytes:
-        return generate_latest(self._registry)
+    async def page(self) -> bytes:
+        """The exposition; written in pieces, so that requests pass between them."""
+        pieces = [generate_latest(self._registry).decode()]
+        lines = itertools.chain(
+            backend_lines(sorted(self._counters.backends.items())),
+            coordinator_lines(self._router.targets()),
+            query_lines(self._router.activity.counts(), self._router.table.routes),
+        )
+        while piece := "".join(itertools.islice(lines, _LINES_AT_ONCE)):
+            pieces.append(piece)
+            await asyncio.sleep(0)
+        return "".join(pieces).encode()
 
     def describe(self) -> Iterator[Metric]:
         return iter(())
@@ -41,8 +55,6 @@ class GatewayMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._requests()
         yield from self._connections()
-        yield from self._backends()
-        yield from self._queries()
         yield from self._route_table()
 
     def _requests(self) -> Iterator[Metric]:
@@ -89,59 +101,6 @@ class GatewayMetrics(Collector):
         moved.add_metric(["coordinator", "in"], counters.upstream_bytes_in)
         moved.add_metric(["coordinator", "out"], counters.upstream_bytes_out)
         yield moved
-
-    def _backends(self) -> Iterator[Metric]:
-        labels = ["namespace", "xtrinode"]
-        outcomes = CounterMetricFamily(
-            "xtrinode_gateway_backend_requests", "Forwarded requests by how they ended", labels=[*labels, "outcome"]
-        )
-        connects = CounterMetricFamily(
-            "xtrinode_gateway_backend_connects", "Connections opened to coordinators", labels=[*labels, "result"]
-        )
-        first_byte = HistogramMetricFamily(
-            "xtrinode_gateway_backend_first_byte_seconds", "From forwarding to the response head", labels=labels
-        )
-        for key, counters in sorted(self._counters.backends.items()):
-            namespace, _, name = key.partition("/")
-            for outcome in Outcome:
-                if counters.outcomes[outcome]:
-                    outcomes.add_metric([namespace, name, outcome.name.lower()], counters.outcomes[outcome])
-            connects.add_metric([namespace, name, "ok"], counters.connects)
-            connects.add_metric([namespace, name, "failed"], counters.connect_failures)
-            first_byte.add_metric([namespace, name], *_histogram(counters.first_byte, counters.first_byte_sum))
-        yield from (outcomes, connects, first_byte)
-        labels = [*labels, "address"]
-        health = GaugeMetricFamily(
-            "xtrinode_gateway_coordinator_health",
-            "0 unknown, 1 healthy, 2 starting, 3 unhealthy, 4 sleeping",
-            labels=labels,
-        )
-        circuit = GaugeMetricFamily("xtrinode_gateway_circuit_state", "0 closed, 1 open, 2 half-open", labels=labels)
-        inflight = GaugeMetricFamily("xtrinode_gateway_inflight_requests", "Requests now forwarded", labels=labels)
-        for target in self._router.targets():
-            where = [target.namespace, target.name, f"{target.ip}:{target.port}"]
-            health.add_metric(where, target.health)
-            circuit.add_metric(where, target.circuit.state)
-            inflight.add_metric(where, target.inflight)
-        yield from (health, circuit, inflight)
-
-    def _queries(self) -> Iterator[Metric]:
-        live = GaugeMetricFamily(
-            "xtrinode_gateway_inflight_queries",
-            "Queries that are live behind this gateway",
-            labels=["namespace", "xtrinode", "routing_group", "state"],
-        )
-        counts = self._router.activity.counts()
-        seen = {key for key, _, _ in counts}
-        for (key, group, state), number in sorted(counts.items()):
-            namespace, _, name = key.partition("/")
-            live.add_metric([namespace, name, group, state.decode("ascii", "replace")], number)
-        # A runtime without queries says so: a scaler must be able to tell none from unknown.
-        for target in self._router.targets():
-            if target.key not in seen:
-                seen.add(target.key)
-                live.add_metric([target.namespace, target.name, target.group, "RUNNING"], 0)
-        yield live
 
     def _route_table(self) -> Iterator[Metric]:
         status = self._routes

@@ -81,6 +81,7 @@ class RouteWatch:
         self._parsed: dict[str, object] = {}
         self._accepted: dict[str, str] = {}  # the texts of the table in force; what is kept on disk
         self._changed = asyncio.Event()
+        self._kept = (0, 0)
         self._judged: RouteTable | None = None  # None until the first table of any source
         self._informer = (
             Informer(
@@ -129,9 +130,18 @@ class RouteWatch:
             self._changed.set()
 
     def keep(self) -> None:
-        """Write routes and addresses to disk, if they are the cluster's word."""
-        if self.status.source == "cluster":
-            self._last_good.write(Snapshot(self._accepted, self._addresses.snapshot()))
+        """Write routes and addresses to disk, if they are the cluster's word and not there yet."""
+        snapshot = self._unkept()
+        if snapshot is not None:
+            self._last_good.write(snapshot)
+
+    def _unkept(self) -> Snapshot | None:
+        """What is to be written; None when nothing has changed since it was last asked for."""
+        state = (self.status.loads, self._addresses.changes)
+        if self.status.source != "cluster" or state == self._kept:
+            return None
+        self._kept = state
+        return Snapshot(self._accepted, self._addresses.snapshot())
 
     async def _follow(self, informer: Informer) -> None:
         await informer.synced.wait()
@@ -146,6 +156,7 @@ class RouteWatch:
                 await asyncio.to_thread(self._take, texts)
                 read = await asyncio.to_thread(self._compile)
             self._load("cluster", *read)
+            await self._keep_aside()
             await self._changed.wait()
             await asyncio.sleep(_GATHER_SECONDS)
 
@@ -154,7 +165,13 @@ class RouteWatch:
             await asyncio.sleep(_SUSPECT_INTERVAL)
             if self.status.suspected_since is not None:
                 self._changed.set()
-            self.keep()
+            await self._keep_aside()
+
+    async def _keep_aside(self) -> None:
+        """As `keep`, in a thread: a disk may be slow."""
+        snapshot = self._unkept()
+        if snapshot is not None:
+            await asyncio.to_thread(self._last_good.write, snapshot)
 
     def _take(self, texts: dict[str, str]) -> None:
         """Parse what is new; a text that does not parse leaves the good one before it in force."""
@@ -207,5 +224,4 @@ class RouteWatch:
         self._router.load(table)
         self._addresses.follow()
         self._loaded()
-        self.keep()
         _LOG.info("%d routes with %d backends loaded from %s", len(table.routes), len(table.backends), source)

@@ -24,7 +24,7 @@ from crds.process.listener import port_taken
 from crds.process.management import Management
 from crds.process.settings import split_address
 from gateway.addresses import AddressBook
-from gateway.admin_page import STATUS_PATH, admin_routes
+from gateway.admin_page import STATUS_PATH, admin_routes, status_response
 from gateway.certificates import CannotServe, Certificate
 from gateway.config import Settings
 from gateway.http1.limits import Limits
@@ -72,7 +72,9 @@ async def serve(settings: Settings, stop: asyncio.Event, worker: Worker | None =
         def not_ready() -> str | None:
             if stop.is_set():
                 return "draining"
-            return None if routes.status.loads else "no routes loaded yet"
+            if not routes.status.loads:
+                return "no routes loaded yet"
+            return None if addresses.settled else "coordinators are being looked up"
 
         async def status(request: web.Request) -> web.Response:
             document = status_document(router, routes.status, clock(), _now())
@@ -86,7 +88,7 @@ async def serve(settings: Settings, stop: asyncio.Event, worker: Worker | None =
                     "restarts": 0,
                 }
             ]
-            return web.json_response(document, headers={"Cache-Control": "no-store"})
+            return status_response(document)
 
         management = Management(
             settings.management_address,

@@ -30,7 +30,7 @@ from aiohttp import web
 from crds.process.listener import port_taken
 from crds.process.management import Management
 from crds.process.settings import split_address
-from gateway.admin_page import STATUS_PATH, admin_routes
+from gateway.admin_page import STATUS_PATH, admin_routes, status_response
 from gateway.aggregate import Families, Totals, merge_status, read_page, readiness, worker_metrics
 from gateway.config import Settings
 from gateway.server import certificate_of
@@ -190,14 +190,14 @@ class Supervisor:
 
     async def page(self) -> bytes:
         for slot, answer in zip(self.slots, await self._ask("/metrics"), strict=True):
-            families = _families(answer)
+            families = await asyncio.to_thread(_families, answer)
             if families is None:
                 self._totals.unheard(slot.worker.index)
             else:
                 self._totals.seen(slot.worker.index, families)
         ready = sum(_reason(answer) is None for answer in await self._ask("/readyz"))
         restarts = sum(slot.restarts for slot in self.slots)
-        return self._totals.page(worker_metrics(len(self.slots), ready, restarts))
+        return await asyncio.to_thread(self._totals.page, worker_metrics(len(self.slots), ready, restarts))
 
     async def status(self, request: web.Request) -> web.Response:
         documents: list[dict[str, Any]] = []
@@ -210,7 +210,7 @@ class Supervisor:
                 told = document["workers"][0]
             workers.append(self._row(slot, told))
         merged = merge_status(documents, workers, datetime.datetime.now(datetime.UTC))
-        return web.json_response(merged, headers={"Cache-Control": "no-store"})
+        return status_response(merged)
 
     def _row(self, slot: Slot, told: dict[str, Any] | None) -> dict[str, Any]:
         process = slot.process
