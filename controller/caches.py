@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import orjson
+from cachetools import LRUCache
 from pydantic import BaseModel
 
+from controller.actions import APPLIED_HASH, HELD_REPLICAS
 from controller.drift import digest
 from controller.execute import OWNED
 from controller.observed import ObjectRef, Source
@@ -50,12 +52,16 @@ _KEYS, _DIGEST, _PACKED = "keys", "contentDigest", "packedSpec"
 M = TypeVar("M", bound=BaseModel)
 
 
+#: Parsed objects that are remembered: those that are looked at just now.
+_PARSED = 1024
+
+
 class Parsed(Generic[M]):
-    """Objects as their type, parsed once per version."""
+    """Objects as their type, parsed once per version while they are in use."""
 
     def __init__(self, kind: type[M]) -> None:
         self._kind = kind
-        self._known: dict[Key, tuple[str, M | InvalidObject]] = {}
+        self._known: LRUCache[Key, tuple[str, M | InvalidObject]] = LRUCache(_PARSED)
 
     def of(self, obj: Object) -> M:
         """Raises InvalidObject."""
@@ -101,24 +107,71 @@ def reduce_pod(obj: Object) -> Object:
     }
 
 
-def pack_deployment(obj: Object) -> Object:
-    """A Deployment whose spec is kept small: its dict takes eight times the memory, and it is read whole only when
-    something may have changed it."""
-    spec = obj.get("spec") or {}
-    template = (spec.get("template") or {}).get("metadata") or {}
+def reduce_slice(obj: Object) -> Object:
+    """An EndpointSlice as far as an address is read from it."""
+    metadata = obj["metadata"]
+    service = (metadata.get("labels") or {}).get(SERVICE_NAME_LABEL)
     return {
-        **obj,
-        "spec": {"replicas": spec.get("replicas"), "template": {"metadata": template}},
-        _PACKED: zlib.compress(orjson.dumps(spec), 1),
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata.get("namespace", ""),
+            "resourceVersion": metadata.get("resourceVersion", ""),
+            "labels": {SERVICE_NAME_LABEL: service} if service else {},
+        },
+        "ports": [{key: port.get(key) for key in ("name", "port")} for port in obj.get("ports") or ()],
+        "endpoints": [
+            {
+                "addresses": endpoint.get("addresses"),
+                "conditions": {"ready": (endpoint.get("conditions") or {}).get("ready")},
+            }
+            for endpoint in obj.get("endpoints") or ()
+        ],
     }
 
 
+def pack(obj: Object) -> Object:
+    """A child of ours, small: what is read at every look stands as it is, the whole is compressed. As a dict it takes
+    eight times the memory, and it is read whole only when something may have changed it."""
+    metadata = obj["metadata"]
+    annotations = metadata.get("annotations") or {}
+    kept = {key: metadata[key] for key in _KEPT_METADATA if key in metadata}
+    kept["annotations"] = {key: annotations[key] for key in (APPLIED_HASH, HELD_REPLICAS) if key in annotations}
+    kept["labels"] = {meta.MANAGED_BY_LABEL: meta.MANAGED_BY} if _is_ours(obj) else {}
+    kept["ownerReferences"] = [
+        {key: owner.get(key) for key in ("kind", "name", "uid")} for owner in metadata.get("ownerReferences") or ()
+    ]
+    whole = {key: value for key, value in obj.items() if key != "status"}
+    whole["metadata"] = {key: value for key, value in metadata.items() if key not in _MOVING_METADATA}
+    packed: Object = {key: obj[key] for key in ("apiVersion", "kind") if key in obj}
+    packed |= {"metadata": kept, _PACKED: zlib.compress(orjson.dumps(whole), 1)}
+    if obj.get("kind") == DEPLOYMENTS.kind:
+        spec = obj.get("spec") or {}
+        template = (spec.get("template") or {}).get("metadata") or {}
+        packed["spec"] = {"replicas": spec.get("replicas"), "template": {"metadata": template}}
+        packed["status"] = obj.get("status") or {}
+    return packed
+
+
 def unpack(obj: Object) -> Object:
+    """The whole object again, except its status."""
     if _PACKED not in obj:
         return obj
-    whole = {key: value for key, value in obj.items() if key != _PACKED}
-    whole["spec"] = orjson.loads(zlib.decompress(obj[_PACKED]))
+    whole: Object = orjson.loads(zlib.decompress(obj[_PACKED]))
+    moving = {key: obj["metadata"][key] for key in _MOVING_METADATA if key in obj["metadata"]}
+    whole["metadata"] = {**whole["metadata"], **moving}
     return whole
+
+
+_KEPT_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+)
+_MOVING_METADATA = ("resourceVersion", "generation")
 
 
 def _is_ours(obj: Object) -> bool:
@@ -126,11 +179,14 @@ def _is_ours(obj: Object) -> bool:
     return labels.get(meta.MANAGED_BY_LABEL) == meta.MANAGED_BY or meta.ROUTES_LABEL in labels
 
 
-def _keep_ours(obj: Object) -> Object:
-    return obj if _is_ours(obj) else reduce_source(obj)
+def _is_route(obj: Object) -> bool:
+    return meta.ROUTES_LABEL in (obj["metadata"].get("labels") or {})
 
 
-_TRANSFORMS = {CONFIG_MAPS: _keep_ours, DEPLOYMENTS: pack_deployment}
+def _shrink_config_map(obj: Object) -> Object:
+    if _is_route(obj):
+        return obj
+    return pack(obj) if _is_ours(obj) else reduce_source(obj)
 
 
 def _by_owner(obj: Object) -> Iterable[Hashable]:
@@ -166,6 +222,8 @@ class Wake:
     catalog: Callable[[Key], None]
     routes: Callable[[], None]
     gone: Callable[[ObjectRef], None]
+    arrived: Callable[[Key], None]
+    """The cache has a newer version of a runtime."""
 
 
 class Caches:
@@ -195,7 +253,7 @@ class Caches:
                 if resource is CONFIG_MAPS
                 else {"owner": _by_owner},
                 on_change=self._config_map_changed if resource is CONFIG_MAPS else self._child_changed,
-                transform=_TRANSFORMS.get(resource),
+                transform=_shrink_config_map if resource is CONFIG_MAPS else pack,
             )
         self.config_maps = self.owned[CONFIG_MAPS.api_version, CONFIG_MAPS.kind]
         self.deployments = self.owned[DEPLOYMENTS.api_version, DEPLOYMENTS.kind]
@@ -209,7 +267,11 @@ class Caches:
             transform=reduce_pod,
         )
         self.slices = Informer(
-            client, ENDPOINT_SLICES, indexers={"service": _by_service}, on_change=self._slice_changed
+            client,
+            ENDPOINT_SLICES,
+            indexers={"service": _by_service},
+            on_change=self._slice_changed,
+            transform=reduce_slice,
         )
         self.all: tuple[Informer, ...] = (
             self.runtimes,
@@ -225,8 +287,7 @@ class Caches:
 
     def live(self, ref: ObjectRef) -> Object | None:
         informer = self.owned.get((ref.api_version, ref.kind))
-        obj = informer.get(ref.namespace, ref.name) if informer is not None else None
-        return unpack(obj) if obj is not None else None
+        return informer.get(ref.namespace, ref.name) if informer is not None else None
 
     def children(self, uid: str) -> Iterable[tuple[Resource, Object]]:
         for informer in self.owned.values():
@@ -239,7 +300,7 @@ class Caches:
         if obj is None:
             return None
         if _DIGEST not in obj:
-            obj = reduce_source(obj)
+            obj = reduce_source(unpack(obj))
         return Source(frozenset(obj[_KEYS]), obj[_DIGEST])
 
     def route_shards(self, namespace: str) -> list[Object]:
@@ -284,6 +345,7 @@ class Caches:
         assert obj is not None
         if new is None:
             self.parsed_runtimes.forget(key_of(obj))
+        self._wake.arrived(key_of(obj))
         if old is None or new is None or _wish(old) != _wish(new):
             self._wake.runtime_now(key_of(obj))
 

@@ -6,8 +6,7 @@ is idempotent, so a process that dies between any two of them leaves nothing tha
 
 An apply is skipped when the live object carries the hash of what we rendered *and* still says what we rendered.
 When the server normalises a value in a way that the comparison does not know, the object would look changed
-for ever: so an apply that made no difference is remembered with the version that it left, and not repeated
-until the object changes again.
+for ever: so the content that an apply was tried on is remembered, and the apply not repeated on the same content.
 """
 
 from __future__ import annotations
@@ -88,11 +87,14 @@ class ActionFailed(Exception):
 
 @dataclass(slots=True)
 class _Written:
-    """What an apply left: the hash that we sent, the version of the object, and when (monotonic seconds)."""
+    """What we know of an object that we applied. `seen` is the version that we found in order; `before` the version
+    that the cache had when we wrote; `tried` the content that an apply was tried on; `at` is in monotonic seconds."""
 
     hash: str
-    version: str
     at: float
+    seen: str = ""
+    before: str = ""
+    tried: str = ""
 
     @property
     def is_fresh(self) -> bool:
@@ -100,17 +102,20 @@ class _Written:
 
 
 class Executor:
-    """One for all runtimes. `live` reads an object from the informers' caches; `end_queries` talks to Trino."""
+    """One for all runtimes. `live` reads an object from the informers' caches, which keep it small; `whole` makes it
+    complete again."""
 
     def __init__(
         self,
         client: KubeClient,
-        live: Callable[[ObjectRef], Object | None],
+        live: Callable[[ObjectRef], dict[str, Any] | None],
         *,
+        whole: Callable[[dict[str, Any]], Object] = lambda obj: obj,
         count: Callable[[str, str], None] = lambda verb, kind: None,
     ) -> None:
         self._client = client
         self._live = live
+        self._whole = whole
         self._count = count
         self._written: dict[ObjectRef, _Written] = {}
 
@@ -148,35 +153,40 @@ class Executor:
         desired, wanted = stamped(action.manifest)
         live = self._live(ref)
         written = self._written.get(ref)
-        if (
-            live is None
-            and written is not None
-            and written.hash == wanted
-            and time.monotonic() < written.at + _CACHE_LAG
-        ):
-            return  # our own write, which the cache has not seen yet
-        if live is not None:
+        if written is not None and written.hash != wanted:
+            written = None
+        version = str(live["metadata"].get("resourceVersion", "")) if live is not None else ""
+        tried = ""
+        if live is None:
+            if written is not None and written.is_fresh:
+                return  # our own write, which the cache has not seen yet
+        else:
             if not is_owned(live, owner.uid):
                 raise NotOurs(ref, _owner_of(live))
-            if annotation(live, APPLIED_HASH) == wanted and (
-                agrees(desired, live)
-                or (written is not None and (written.hash, written.version) == (wanted, _version(live)))
-            ):
+            if written is not None and (written.seen == version or (written.is_fresh and written.before == version)):
                 return
+            if annotation(live, APPLIED_HASH) == wanted:
+                whole = self._whole(live)
+                if agrees(desired, whole):
+                    self._written[ref] = _Written(wanted, time.monotonic(), seen=version)
+                    return
+                tried = _content(whole)
+                if written is not None and written.tried == tried:
+                    return
         if live is None and action.replicas is not None:
             desired["spec"] = {**desired["spec"], "replicas": action.replicas}
         resource = RESOURCES[ref.api_version, ref.kind]
         try:
             # Unforced while nobody knows whether the name is free: a stranger's object is a conflict, not taken.
-            result = await self._client.apply(resource, desired, manager=MANAGER, force=live is not None)
+            await self._client.apply(resource, desired, manager=MANAGER, force=live is not None)
         except Conflict:
             found = await self._client.get(resource, ref.name, ref.namespace)
             if not is_owned(found, owner.uid):
                 raise NotOurs(ref, _owner_of(found)) from None
             desired, _ = stamped(action.manifest)
-            result = await self._client.apply(resource, desired, manager=MANAGER, force=True)
+            await self._client.apply(resource, desired, manager=MANAGER, force=True)
         self._count("apply", ref.kind)
-        self._written[ref] = _Written(wanted, _version(result), time.monotonic())
+        self._written[ref] = _Written(wanted, time.monotonic(), before=version, tried=tried)
         log.debug("applied %s", ref)
 
     async def _scale(self, action: Scale) -> None:
@@ -241,11 +251,11 @@ def _owner_of(obj: Object) -> str:
     return "somebody else (it has no owner reference to this runtime)"
 
 
-def _version(obj: Object) -> str:
-    """What changes when the object's desired state does: the generation where there is one, for the resource
-    version of a Deployment moves with its status."""
-    meta = obj.get("metadata") or {}
-    return f"g{meta['generation']}" if meta.get("generation") else f"v{meta.get('resourceVersion', '')}"
+def _content(obj: Object) -> str:
+    """A digest of everything but versions and status."""
+    moving = ("resourceVersion", "generation", "managedFields")
+    metadata = {key: value for key, value in obj["metadata"].items() if key not in moving}
+    return digest({**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata})
 
 
 def _describe(action: Action) -> str:

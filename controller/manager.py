@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.caches import Caches, Key, Wake, key_of
+from controller.caches import Caches, Key, Wake, key_of, unpack
 from controller.config import Settings
 from controller.execute import Executor
 from controller.metrics import Metrics, Watched
@@ -71,9 +71,10 @@ class Manager:
                 catalog=self.catalog_queue.add,
                 routes=self._routes_touched,
                 gone=self._child_gone,
+                arrived=self._runtime_arrived,
             ),
         )
-        self._executor = Executor(client, self.caches.live, count=self._wrote)
+        self._executor = Executor(client, self.caches.live, whole=unpack, count=self._wrote)
         self.routes = RouteBook(
             client,
             settings.gateway_namespace,
@@ -307,6 +308,9 @@ class Manager:
 
     def _child_gone(self, ref: ObjectRef) -> None:
         self._executor.forget(ref)
+
+    def _runtime_arrived(self, key: Key) -> None:
+        self._reconcile_runtime.caught_up(key)
 
     def _wrote(self, verb: str, kind: str) -> None:
         self.metrics.writes.labels(verb, kind).inc()

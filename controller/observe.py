@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from controller.actions import HELD_REPLICAS
-from controller.caches import Caches, Object, ref_of
+from controller.caches import Caches, Object, ref_of, unpack
 from controller.drift import digest
 from controller.observed import CatalogFacts, Child, Endpoint, Observed, Pod, Role, Source, Workload
 from controller.render.pods import ROLLOUT_HASH
@@ -104,12 +104,12 @@ def _catalogs(caches: Caches, x: XTrinode) -> Iterable[CatalogFacts]:
 def published_digest(caches: Caches, catalog: XTrinodeCatalog) -> str:
     """The digest of the data that the catalog's own ConfigMap has; "" when there is none."""
     live = caches.config_maps.get(catalog.metadata.namespace, names.catalog_config_map(catalog.metadata.name))
-    if live is None or "data" not in live:
+    if live is None:
         return ""
     owners = live["metadata"].get("ownerReferences") or ()
     if all(owner.get("uid") != catalog.metadata.uid for owner in owners):
         return ""
-    return digest(live["data"])
+    return digest(unpack(live).get("data") or {})
 
 
 def read_workload(obj: Object, role: Role) -> Workload:

@@ -77,6 +77,11 @@ class _Own:
         del self._fresh[key]
         return cached
 
+    def caught_up(self, key: Key) -> None:
+        """Forgets what we wrote once the cache has it."""
+        if key in self._fresh:
+            self.get(key)
+
     async def patch(self, key: Key, patch: Mapping[str, Any], subresource: str | None = None) -> None:
         namespace, name = key
         before = self.get(key)
@@ -122,6 +127,10 @@ class RuntimeReconciler:
         # A runtime is looked at several times in a row, and resolving and rendering it is most of the work.
         self._shapes: LRUCache[Hashable, RuntimeShape | InvalidObject] = LRUCache(_REMEMBERED)
         self._renderings: LRUCache[Hashable, Rendering] = LRUCache(_REMEMBERED)
+
+    def caught_up(self, key: Key) -> None:
+        """The cache has another version of the runtime."""
+        self._own.caught_up(key)
 
     async def __call__(self, key: Key) -> float | None:
         """Seconds until the next look, None when an event will cause it. Raises RetryLater and ApiError."""

@@ -12,7 +12,7 @@ import yaml
 
 from controller.config import Settings
 from controller.manager import Manager
-from crds.client.errors import AlreadyExists, NotFound
+from crds.client.errors import AlreadyExists, ApiError, NotFound
 from crds.client.resources import CRDS, NAMESPACES, XTRINODES
 from crds.client.transport import KubeClient
 from sandbox.kube.server import KubeServer
@@ -118,7 +118,7 @@ async def install(client: KubeClient) -> None:
     async def served() -> bool:
         try:
             await client.list_(XTRINODES)
-        except NotFound:
+        except ApiError:
             return False
         return True
 
