@@ -48,7 +48,7 @@ format: $(STAMP) ## rewrite the code in the house format
 
 test: $(STAMP) ## the whole suite, fast tiers first: unit, contract, wire, cluster, clients
 	$(BIN)/pytest -n $(WORKERS) tests/unit tests/contract tests/wire
-	$(BIN)/pytest -n $(WORKERS) tests/cluster tests/clients
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/cluster tests/clients
 
 controlplane: ## build the real control plane that `make test` then also runs against (needs Go; once, cached)
 	@tools/build-controlplane

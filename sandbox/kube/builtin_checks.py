@@ -239,6 +239,15 @@ def _stateful_set_check(obj: Object, old: Object | None) -> list[Cause]:
     return found
 
 
+def _event_check(obj: Object, _old: Object | None) -> list[Cause]:
+    """An event lives in the namespace of what it is about; those about cluster-scoped objects live in default."""
+    key = "involvedObject" if "involvedObject" in obj else "regarding"
+    about = (obj.get(key) or {}).get("namespace") or ""
+    if about == obj["metadata"].get("namespace") or (not about and obj["metadata"].get("namespace") == "default"):
+        return []
+    return [causes.invalid("involvedObject.namespace", about, "does not match event.namespace")]
+
+
 VALIDATE: Final[dict[str, Validate]] = {
     "Deployment": _deployment_check,
     "ReplicaSet": _workload,
@@ -252,6 +261,7 @@ VALIDATE: Final[dict[str, Validate]] = {
     "RoleBinding": _role_ref,
     "ClusterRoleBinding": _role_ref,
     "PodDisruptionBudget": _budget,
+    "Event": _event_check,
     "MutatingWebhookConfiguration": _webhooks,
     "ValidatingWebhookConfiguration": _webhooks,
 }

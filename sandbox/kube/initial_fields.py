@@ -23,6 +23,9 @@ _STATUS: Final[dict[str, Object]] = {
     "PodDisruptionBudget": {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
     "HorizontalPodAutoscaler": {"desiredReplicas": 0},
 }
+_METRICS: Final = [
+    {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
+]
 _PERIOD: Final = 15  # seconds
 _SCALE_UP: Final = [
     {"type": "Pods", "value": 4, "periodSeconds": _PERIOD},
@@ -39,6 +42,8 @@ def complete(kind: str, obj: Object, *, new: bool) -> None:
     if not isinstance(spec, dict):
         return
     if kind == "HorizontalPodAutoscaler":
+        if not spec.get("metrics"):
+            spec["metrics"] = copy.deepcopy(_METRICS)
         _behavior(spec.get("behavior"))
     elif kind == "NetworkPolicy":
         for rule in [*(spec.get("ingress") or []), *(spec.get("egress") or [])]:

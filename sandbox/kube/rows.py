@@ -23,11 +23,11 @@ def _namespace(obj: Object, now: float) -> list[Any]:
 
 def _config_map(obj: Object, now: float) -> list[Any]:
     size = len(obj.get("data") or ()) + len(obj.get("binaryData") or ())
-    return [name_of(obj), str(size), age_of(obj, now)]
+    return [name_of(obj), size, age_of(obj, now)]
 
 
 def _secret(obj: Object, now: float) -> list[Any]:
-    return [name_of(obj), obj.get("type"), str(len(obj.get("data") or ())), age_of(obj, now)]
+    return [name_of(obj), obj.get("type"), len(obj.get("data") or ()), age_of(obj, now)]
 
 
 def _service(obj: Object, now: float) -> list[Any]:
@@ -65,7 +65,7 @@ def _event(obj: Object, now: float) -> list[Any]:
         f"{source}, {host}" if host else source,
         str(obj.get("message") or obj.get("note") or "").strip(),
         age(first or created, now),
-        str(times),
+        times,
         name_of(obj),
     ]
 

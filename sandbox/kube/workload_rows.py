@@ -83,8 +83,8 @@ def _deployment(obj: Object, now: float) -> list[Any]:
     return [
         name_of(obj),
         f"{count(obj, 'status', 'readyReplicas')}/{count(obj, 'spec', 'replicas')}",
-        str(count(obj, "status", "updatedReplicas")),
-        str(count(obj, "status", "availableReplicas")),
+        count(obj, "status", "updatedReplicas"),
+        count(obj, "status", "availableReplicas"),
         age_of(obj, now),
         *_workload_tail(obj, "spec"),
     ]
@@ -114,8 +114,10 @@ def _job(obj: Object, now: float) -> list[Any]:
     status = obj.get("status") or {}
     met = [c.get("type") for c in status.get("conditions") or () if c.get("status") == "True"]
     state = next((each for each in met if each in ("Complete", "Failed", "Suspended")), "Running")
-    wanted = get(obj, "spec", "completions")
+    wanted, workers = get(obj, "spec", "completions"), count(obj, "spec", "parallelism")
     done = f"{count(obj, 'status', 'succeeded')}/{wanted if wanted is not None else 1}"
+    if wanted is None and workers > 1:
+        done += f" of {workers}"
     started, ended = _stamp(status.get("startTime")), _stamp(status.get("completionTime"))
     took = age_text((ended if ended is not None else now) - started) if started is not None else ""
     return [name_of(obj), state, done, took, age_of(obj, now), *_workload_tail(obj, "spec")]
@@ -129,7 +131,7 @@ def _cron_job(obj: Object, now: float) -> list[Any]:
         name_of(obj),
         spec.get("schedule"),
         spec.get("timeZone") or NONE,
-        bool(spec.get("suspend")),
+        str(bool(spec.get("suspend"))),
         len(running) if isinstance(running, list) else 0,
         age(last, now) if last else NONE,
         age_of(obj, now),
@@ -150,6 +152,23 @@ def _budget(obj: Object, now: float) -> list[Any]:
     return [name_of(obj), str(low), str(high), allowed, age_of(obj, now)]
 
 
+def _targets(obj: Object) -> str:
+    """What is wanted of each metric, and what is measured as far as it is known."""
+    measured = {
+        get(each, "resource", "name"): get(each, "resource", "current", "averageUtilization")
+        for each in get(obj, "status", "currentMetrics") or ()
+    }
+    shown = []
+    for metric in get(obj, "spec", "metrics") or ():
+        name, wanted = get(metric, "resource", "name"), get(metric, "resource", "target", "averageUtilization")
+        if wanted is None:
+            shown.append("<unknown>")
+        else:
+            now = measured.get(name)
+            shown.append(f"{name}: {'<unknown>' if now is None else f'{now}%'}/{wanted}%")
+    return ", ".join(shown) or UNKNOWN
+
+
 def _autoscaler(obj: Object, now: float) -> list[Any]:
     spec = obj.get("spec") or {}
     target = spec.get("scaleTargetRef") or {}
@@ -157,10 +176,10 @@ def _autoscaler(obj: Object, now: float) -> list[Any]:
     return [
         name_of(obj),
         f"{target.get('kind')}/{target.get('name')}",
-        "<unknown>",
+        _targets(obj),
         str(least) if least is not None else "<unset>",
-        str(spec.get("maxReplicas")),
-        str(count(obj, "status", "currentReplicas")),
+        spec.get("maxReplicas"),
+        count(obj, "status", "currentReplicas"),
         age_of(obj, now),
     ]
 

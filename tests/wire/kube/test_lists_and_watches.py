@@ -174,7 +174,7 @@ async def test_tables_have_columns_and_metadata(api: Api) -> None:
     _, table = await api.get(f"{MAPS}?labelSelector=kind", Accept=TABLE)
     assert table["kind"] == "Table"
     assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Data", "Age"]
-    assert table["rows"][0]["cells"][:2] == ["a", "1"]
+    assert table["rows"][0]["cells"][:2] == ["a", 1]
     assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
     _, whole = await api.get(f"{MAPS}?labelSelector=kind&includeObject=Object", Accept=TABLE)
     assert whole["rows"][0]["object"]["data"] == {"x": "1"}
