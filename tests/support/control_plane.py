@@ -37,6 +37,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from sandbox.processes import end_with_parent
 from tests.support.authority import Authority, pem
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -266,7 +267,7 @@ class ControlPlane:
                 stdin=subprocess.DEVNULL,
                 # Less collection, more memory (some hundred MiB): a seventh of the API server's time.
                 env={"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory), "GOGC": "400"},
-                start_new_session=True,
+                preexec_fn=end_with_parent,
             )
 
     def _wait(self, url: str, name: str, timeout: float = 60.0) -> None:
