@@ -35,8 +35,8 @@ sandbox: $(STAMP) ## the same system, left running until Ctrl-C
 	@$(BIN)/xtrinode-sandbox up
 
 check: $(STAMP) ## ruff, mypy strict, import contracts, generated files in step
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m crds.openapi --check

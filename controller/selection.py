@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crds.v1.validation import validate_catalog
-
 from controller.drift import digest
 from controller.observed import CatalogFacts, Observed
 from controller.render import SelectedCatalog
@@ -21,6 +19,7 @@ from crds.v1.meta import CATALOG_KIND, XTRINODE_KIND, InvalidObject
 from crds.v1.names import catalog_config_map
 from crds.v1.references import Reference, references
 from crds.v1.runtime_shape import RuntimeShape
+from crds.v1.validation import validate_catalog
 from crds.v1.xtrinode import XTrinode
 from crds.v1.xtrinodecatalog import XTrinodeCatalog
 
