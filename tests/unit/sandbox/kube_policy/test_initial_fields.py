@@ -28,7 +28,12 @@ def test_one_direction_of_scaling_brings_the_other():
         "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}],
     }
     assert len(spec["behavior"]["scaleUp"]["policies"]) == 2
-    assert completed("HorizontalPodAutoscaler", {"maxReplicas": 3})["spec"] == {"maxReplicas": 3}
+    assert "behavior" not in completed("HorizontalPodAutoscaler", {"maxReplicas": 3})["spec"]
+
+
+def test_autoscaler_without_metrics_follows_the_cpu():
+    (metric,) = completed("HorizontalPodAutoscaler", {"maxReplicas": 3})["spec"]["metrics"]
+    assert metric["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
 
 
 def test_ports_of_network_policies_have_a_protocol():
