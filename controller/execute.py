@@ -175,6 +175,8 @@ class Executor:
                     return
         if live is None and action.replicas is not None:
             desired["spec"] = {**desired["spec"], "replicas": action.replicas}
+        if live is not None:
+            await self._adopt_replicas(ref, live)
         resource = RESOURCES[ref.api_version, ref.kind]
         try:
             # Unforced while nobody knows whether the name is free: a stranger's object is a conflict, not taken.
@@ -183,11 +185,19 @@ class Executor:
             found = await self._client.get(resource, ref.name, ref.namespace)
             if not is_owned(found, owner.uid):
                 raise NotOurs(ref, _owner_of(found)) from None
+            await self._adopt_replicas(ref, found)
             desired, _ = stamped(action.manifest)
             await self._client.apply(resource, desired, manager=MANAGER, force=True)
         self._count("apply", ref.kind)
         self._written[ref] = _Written(wanted, time.monotonic(), before=version, tried=tried)
         log.debug("applied %s", ref)
+
+    async def _adopt_replicas(self, ref: ObjectRef, live: Object) -> None:
+        """Since its creation a Deployment's replicas are owned with the rest of it. Before it is applied without them
+        they need the other owner, or the server would make them one."""
+        replicas = (live.get("spec") or {}).get("replicas")
+        if ref.kind == DEPLOYMENTS.kind and replicas is not None and not annotation(live, HELD_REPLICAS):
+            await self._scale(Scale(ref, int(replicas), "as many as there are"))
 
     async def _scale(self, action: Scale) -> None:
         ref = action.ref

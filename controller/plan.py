@@ -306,11 +306,11 @@ class _Look:
             if live is None:
                 if not held_back:
                     yield Apply(manifest, replicas=target.initial)
-                    yield Scale(ref, target.initial, target.why)
+                    if target.initial == 0:
+                        yield Scale(ref, 0, target.why)  # that it was put to sleep must show, or it could not wake
                 continue
             scale = [Scale(ref, number(target, live), target.why)] if is_due(target, live) else []
-            # Before it is applied without replicas, they must have another owner; and what stops need not change first.
-            first = live.held is None or target.replicas == 0
+            first = target.replicas == 0  # what stops need not change first
             if first:
                 yield from scale
             if not held_back:

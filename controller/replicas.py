@@ -45,9 +45,11 @@ def awake(shape: RuntimeShape, role: Role, live: Workload | None, floor: int) ->
 def is_due(target: Target, live: Workload) -> bool:
     """Whether the scaling manager has something to write."""
     if target.replicas is None:
-        # A Deployment that was just created: its replicas need an owner before it is applied without them.
-        return live.held is None
-    return live.held != target.replicas or live.wanted != target.replicas
+        return False
+    # A new Deployment has the number that it was created with, and nobody has asked for another one yet. That it was
+    # put to sleep is always written down: it is how a wake is told from a start.
+    known = (target.replicas,) if target.replicas == 0 else (None, target.replicas)
+    return live.wanted != target.replicas or live.held not in known
 
 
 def number(target: Target, live: Workload) -> int:

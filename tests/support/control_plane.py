@@ -30,6 +30,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -98,6 +99,8 @@ class ControlPlane:
         self._bin = directory
         self._nodes = nodes
         self._workloads = workloads
+        # To the kernel the parent is a thread: one that lives as long as this object does, whoever calls `start`.
+        self._launcher = ThreadPoolExecutor(1, "control-plane")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._commands: dict[str, list[str]] = {}
         self.directory = Path(tempfile.mkdtemp(prefix="xtrinode-control-plane-"))
@@ -121,6 +124,7 @@ class ControlPlane:
     def stop(self) -> None:
         for name in reversed(list(self._processes)):
             self.kill(name, signal.SIGTERM if name != "kube-apiserver" else signal.SIGKILL)
+        self._launcher.shutdown()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
@@ -259,16 +263,20 @@ class ControlPlane:
 
     def _spawn(self, name: str, command: list[str]) -> None:
         self._commands[name] = command
-        with (self.directory / f"{name}.log").open("ab") as log:
-            self._processes[name] = subprocess.Popen(
-                [str(self._bin / command[0]), *command[1:]],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                # Less collection, more memory (some hundred MiB): a seventh of the API server's time.
-                env={"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory), "GOGC": "400"},
-                preexec_fn=end_with_parent,
-            )
+
+        def launch() -> subprocess.Popen[bytes]:
+            with (self.directory / f"{name}.log").open("ab") as log:
+                return subprocess.Popen(
+                    [str(self._bin / command[0]), *command[1:]],
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    # Less collection, more memory (some hundred MiB): a seventh of the API server's time.
+                    env={"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory), "GOGC": "400"},
+                    preexec_fn=end_with_parent,
+                )
+
+        self._processes[name] = self._launcher.submit(launch).result()
 
     def _wait(self, url: str, name: str, timeout: float = 60.0) -> None:
         deadline = time.monotonic() + timeout

@@ -164,6 +164,23 @@ async def test_edits_of_what_is_ours_are_mended_and_others_fields_stay(rig: Rig)
         assert (await rig.client.get(DEPLOYMENTS, name, NAMESPACE))["metadata"]["labels"]["theirs"] == "x"
 
 
+async def test_the_number_of_workers_survives_the_first_change_of_their_pods(rig: Rig):
+    """The manifest says no replicas: applied as it is, it would take them away from a Deployment made with them."""
+    async with rig.controller():
+        await rig.create({"maxWorkers": 3})
+        before = await rig.reaches("Ready")
+        await rig.patch({"resources": {"worker": {"requests": {"memory": "6Gi"}}}})
+
+        async def rolled() -> bool:
+            assert (await replicas(rig))["trino-analytics-worker"] == 3
+            status = (await rig.get())["status"]
+            changed = status["workerRolloutHash"] != before["status"]["workerRolloutHash"]
+            return changed and status["phase"] == "Ready"
+
+        await until(rolled)
+        assert await replicas(rig) == {"trino-analytics-coordinator": 1, "trino-analytics-worker": 3}
+
+
 async def test_routes_that_somebody_emptied_are_written_again(rig: Rig):
     async with rig.controller():
         await rig.create()
