@@ -89,6 +89,8 @@ async def test_sigterm_lets_a_long_poll_finish(routes: FarRoutes, tmp_path: Path
                         await client.submit(session=fresh)
                 except aiohttp.ClientConnectorError:
                     return True
+                except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+                    return False  # it was in the listener's queue when that closed: the kernel's race, not ours
                 return False
 
             await until(refused)
