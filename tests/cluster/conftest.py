@@ -24,6 +24,15 @@ from tests.support.kube_http import KubeHttp
 _numbers = itertools.count()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In this tier TLS connections end on both sides at once, and asyncio closes one only when its peer has said
+    goodbye; what the collector then finds says nothing about the test that happens to run. The other tiers are strict."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
+
+
 @pytest.fixture(scope="session", params=["sandbox", REAL])
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if request.param == "sandbox":
