@@ -25,8 +25,8 @@ _numbers = itertools.count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In this tier TLS connections end on both sides at once, and asyncio closes one only when its peer has said
-    goodbye; what the collector then finds says nothing about the test that happens to run. The other tiers are strict."""
+    """Here TLS connections end on both sides at once, and asyncio closes one only when its peer has said goodbye; what
+    the collector then finds says nothing about the test that happens to run. The other tiers are strict."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
