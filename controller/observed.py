@@ -136,6 +136,3 @@ class Observed:
     @property
     def coordinator_up(self) -> bool:
         return any(endpoint.ready for endpoint in self.endpoints)
-
-    def role_pods(self, role: Role) -> tuple[Pod, ...]:
-        return tuple(pod for pod in self.pods if pod.role is role)

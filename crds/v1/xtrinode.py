@@ -399,9 +399,6 @@ class XTrinode(Model):
         """`namespace/name`."""
         return self.metadata.key
 
-    def has_annotation(self, key: str, value: str = "true") -> bool:
-        return self.metadata.annotations.get(key) == value
-
     def spec_dict(self) -> dict[str, Any]:
         """The spec as it was written, without what was not set."""
         return self.spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)

@@ -15,12 +15,6 @@ BUCKET_BOUNDS: Final[tuple[float, ...]] = tuple(64e-6 * 2**i for i in range(BUCK
 BUCKET_SCALE: Final = 15625.0  # units of 64 us in a second
 
 
-def bucket_of(seconds: float) -> int:
-    """The index of the bucket that a duration falls in."""
-    index = int(seconds * BUCKET_SCALE).bit_length()
-    return index if index < BUCKETS else BUCKETS - 1
-
-
 class BackendCounters:
     """Of one runtime (`namespace/name`), over all its addresses."""
 

@@ -11,8 +11,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
-import orjson
-
 from sandbox.kube import errors, listing
 from sandbox.kube.listing import Selection
 from sandbox.kube.paths import is_true
@@ -118,11 +116,6 @@ class Watch:
         line = self._form.of_event(event, self._selection.kind, entry, first=self._first)
         self._first = False
         return line
-
-
-def error_line(error: errors.StatusError) -> bytes:
-    """An ERROR event, for what goes wrong after the stream has started."""
-    return orjson.dumps({"type": "ERROR", "object": error.to_status()}) + b"\n"
 
 
 def _forbidden_options(field: str, why: str) -> errors.StatusError:
