@@ -16,9 +16,9 @@ from collections.abc import Callable
 import aiohttp
 import orjson
 
+from crds.trino import coordinator_suffix, is_coordinator_id
 from gateway.routing.health import Probe, Reach, after
 from gateway.routing.model import Candidates, Health, Target
-from gateway.routing.ownership import SUFFIX_LENGTH
 from gateway.routing.router import Router
 
 _LOG = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Probes:
 
     async def find_owner(self, query_id: bytes, candidates: Candidates) -> Target | None:
         """Ask the candidates who made `query_id`; searches for one suffix share one round of questions."""
-        suffix = query_id[-SUFFIX_LENGTH:]
+        suffix = coordinator_suffix(query_id)
         search = self._searches.get(suffix)
         if search is None:
             search = asyncio.create_task(self._search(query_id, candidates.targets))
@@ -89,7 +89,7 @@ class Probes:
         return await asyncio.shield(search)
 
     async def _search(self, query_id: bytes, candidates: tuple[Target, ...]) -> Target | None:
-        suffix = query_id[-SUFFIX_LENGTH:]
+        suffix = coordinator_suffix(query_id)
         # One round at a time: it asks every candidate who it is, so searches for other ids find the answers fresh,
         # and made-up ids cannot multiply into a storm of questions.
         async with self._round:
@@ -181,7 +181,7 @@ def read_info(body: bytes) -> Probe:
     if not isinstance(info, dict):
         return Probe(Reach.BROKEN, "/v1/info is not an object")
     found = info.get("coordinatorId")
-    coordinator_id = found.encode() if isinstance(found, str) and len(found) == SUFFIX_LENGTH else None
+    coordinator_id = found.encode() if isinstance(found, str) and is_coordinator_id(found) else None
     return Probe(Reach.ANSWERED, starting=bool(info.get("starting", False)), coordinator_id=coordinator_id)
 
 

@@ -1,7 +1,7 @@
 """The life of a runtime: its phases, the moves between them, and the state of its route.
 
 One table. The controller asks `allowed` before it writes a phase; nothing else assigns one. A phase is
-output: no decision is made from it, and the route's state comes from what was observed (`route_state`),
+output: no decision is made from it, and the route's state comes from what was observed,
 never from the phase that we wrote ourselves a moment ago.
 """
 
@@ -56,17 +56,3 @@ class RouteState(StrEnum):
     """Sleeps until it is resumed."""
     DRAINING = "DRAINING"
     """Finishes what it has and takes nothing new."""
-
-
-def route_state(*, deleting: bool, suspended: bool, asleep: bool, ready: bool) -> RouteState:
-    """The state of a backend, from what is wanted and what was observed.
-
-    `suspended`: the spec wants it to sleep. `asleep`: no coordinator pod is left. `ready`: the
-    coordinator's Service has a ready endpoint and Trino said that it has started.
-    A runtime that is about to sleep drains first; only when its coordinator is gone is it PAUSED.
-    """
-    if deleting:
-        return RouteState.DRAINING
-    if suspended:
-        return RouteState.PAUSED if asleep else RouteState.DRAINING
-    return RouteState.RUNNING if ready else RouteState.RESUMING

@@ -7,7 +7,7 @@ come in; the loser keeps its other selectors and is named in `conflicts`. The va
 belongs to that runtime and cannot be won by another.
 
 This module never reads `status.phase`: the state of a backend is given by the caller, from what was
-observed (`lifecycle.route_state`). How a table is written down and read back is another module's work.
+observed. How a table is written down and read back is another module's work.
 """
 
 from __future__ import annotations

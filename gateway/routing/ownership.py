@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from enum import Enum
 
+from crds.trino import coordinator_suffix
 from gateway.routing.model import Target
-
-SUFFIX_LENGTH = 5
 
 
 class Absent(Enum):
@@ -47,7 +46,7 @@ class Owners:
             target = self._by_query.get(query_id)
             if target is not None:
                 return target
-        suffix = query_id[-SUFFIX_LENGTH:]
+        suffix = coordinator_suffix(query_id)
         target = self._by_suffix.get(suffix)
         if target is not None:
             return Absent.GONE if target.retired else target
@@ -72,7 +71,7 @@ class Owners:
 
     def learn(self, query_id: bytes, target: Target) -> None:
         """`target` answered a statement with `query_id`."""
-        suffix = query_id[-SUFFIX_LENGTH:]
+        suffix = coordinator_suffix(query_id)
         owner = self._by_suffix.get(suffix)
         if owner is target:
             return
@@ -86,7 +85,7 @@ class Owners:
 
     def missed(self, query_id: bytes, now: float) -> None:
         """A search among the candidates found no owner of `query_id`."""
-        self._missed[query_id[-SUFFIX_LENGTH:]] = now
+        self._missed[coordinator_suffix(query_id)] = now
         while len(self._missed) > self._tombstones:
             self._missed.popitem(last=False)
 

@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 
-from crds.v1.lifecycle import TRANSITIONS, Phase, RouteState, allowed, route_state
+from crds.v1.lifecycle import TRANSITIONS, Phase, allowed
 
 
 @pytest.mark.parametrize(
@@ -43,19 +43,3 @@ def test_a_new_runtime_may_be_pending_or_go_on_at_once():
     assert allowed(None, Phase.PENDING)
     assert allowed(None, Phase.RECONCILING)
     assert not allowed(None, Phase.RESUMING)
-
-
-@pytest.mark.parametrize(
-    ("deleting", "suspended", "asleep", "ready", "state"),
-    [
-        (True, False, False, True, RouteState.DRAINING),
-        (True, True, True, False, RouteState.DRAINING),
-        (False, True, False, True, RouteState.DRAINING),
-        (False, True, True, False, RouteState.PAUSED),
-        (False, False, True, False, RouteState.RESUMING),
-        (False, False, False, False, RouteState.RESUMING),
-        (False, False, False, True, RouteState.RUNNING),
-    ],
-)
-def test_the_route_follows_what_was_observed(deleting, suspended, asleep, ready, state):
-    assert route_state(deleting=deleting, suspended=suspended, asleep=asleep, ready=ready) is state
