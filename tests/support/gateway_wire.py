@@ -159,29 +159,6 @@ class Peer:
         return self.transport.ended
 
 
-class RecordingRouter(Router):
-    """The real router, with a log of what the data path told it."""
-
-    def __init__(self) -> None:
-        super().__init__(random.Random(1))
-        self.outcomes: list[Outcome] = []
-        self.balance = 0
-        self.seen: list[tuple[bytes, bytes | None, bool]] = []
-
-    def begin(self, target: Target, now: float) -> bool:
-        self.balance += 1
-        return super().begin(target, now)
-
-    def end(self, target: Target, outcome: Outcome, probe: bool, now: float) -> None:
-        self.balance -= 1
-        self.outcomes.append(outcome)
-        super().end(target, outcome, probe, now)
-
-    def query_seen(self, target: Target, query_id: bytes, state: bytes | None, done: bool, now: float) -> None:
-        self.seen.append((query_id, state, done))
-        super().query_seen(target, query_id, state, done, now)
-
-
 def backend(name: str, state: BackendState = BackendState.RUNNING) -> Backend:
     return Backend("team", name, Service(f"trino-{name}.team.svc", 8080), state)
 
@@ -195,9 +172,7 @@ def table(*backends: Backend, default: bool = True) -> RouteTable:
 class Bench(ProxyServer):
     """The data path with a coordinator's side that tests answer for."""
 
-    __slots__ = ("connecting", "later", "owners", "time", "upstreams")
-
-    router: RecordingRouter
+    __slots__ = ("connecting", "later", "owners", "reached", "time", "upstreams")
 
     def __init__(
         self,
@@ -208,7 +183,8 @@ class Bench(ProxyServer):
     ) -> None:
         self.time = 1000.0
         self.later: deque[Any] | None = deque() if deferred else None
-        router = RecordingRouter()
+        # The real one, and never a subclass: compiled, it cannot have any.
+        router = Router(random.Random(1))
         super().__init__(router, settings, None, lambda: self.time)
         routes = routes or table(backend("one"))
         router.load(routes)
@@ -216,6 +192,7 @@ class Bench(ProxyServer):
             found = routes.backends[key]
             router.set_addresses(found.service, (addresses or {}).get(found.name, [(f"10.1.0.{number + 1}", 8080)]))
         self.connecting: deque[Pool] = deque()
+        self.reached: list[Target] = []  # every target that was ever used, also when it is retired by now
         self.upstreams: list[Peer] = []
         self.owners: list[tuple[Client, bytes, Candidates]] = []
 
@@ -223,6 +200,10 @@ class Bench(ProxyServer):
 
     def connect(self, pool: Pool) -> None:
         self.connecting.append(pool)
+
+    def pool_of(self, target: Target) -> Pool:
+        self.reached.append(target)
+        return super().pool_of(target)
 
     def search(self, client: Client, query_id: bytes, candidates: Candidates) -> None:
         client.serial += 1
@@ -266,6 +247,26 @@ class Bench(ProxyServer):
         forwarded = upstream.take()
         upstream.send(reply)
         return client, upstream, client.take(), forwarded
+
+    # -- what the router has been told
+
+    @property
+    def balance(self) -> int:
+        """Requests that were begun and have not been ended."""
+        assert all(target.inflight >= 0 for target in self.reached)
+        return sum(target.inflight for target in self.reached)
+
+    @property
+    def outcomes(self) -> dict[Outcome, int]:
+        """How often forwarded requests have ended in which way."""
+        backends = self.counters.backends.values()
+        totals = {outcome: sum(stats.outcomes[outcome] for stats in backends) for outcome in Outcome}
+        return {outcome: total for outcome, total in totals.items() if total}
+
+    @property
+    def live(self) -> dict[bytes, int]:
+        """Live queries by state."""
+        return {state: number for (_, _, state), number in self.router.activity.counts().items()}
 
     @property
     def only_target(self) -> Target:

@@ -49,7 +49,7 @@ def pieces(draw: st.DataObject, data: bytes) -> list[bytes]:
 def finish(bench: Bench) -> None:
     bench.close()
     bench.settle()
-    assert bench.router.balance == 0
+    assert bench.balance == 0
     assert bench.counters.open_connections == 0
     assert bench.counters.upstream_open == 0
 
@@ -102,7 +102,7 @@ def test_any_response(request: bytes, data: bytes, draw: st.DataObject, end: str
         getattr(upstream, end)()
     bench.settle()
     # The client has a complete answer, or a connection that was cut: never one that hangs.
-    assert bench.router.balance == 0
+    assert bench.balance == 0
     assert client.take() or client.transport.aborted
     finish(bench)
 

@@ -74,7 +74,7 @@ def answer_to(request: bytes, response: bytes, pieces: list[bytes], bench: Bench
     upstream = bench.accept()
     for piece in pieces:
         upstream.send(piece)
-    assert bench.router.balance == 0
+    assert bench.balance == 0
     assert not client.ended
     assert len(upstream.protocol.pool.idle) == 1
     return bench, client.take()
@@ -89,7 +89,8 @@ def test_the_first_answer_is_edited_wherever_it_is_split(framing: str) -> None:
         bench, answered = answer_to(POST, response, pieces)
         assert orjson.loads(unframed(answered)) == orjson.loads(edited(body))
         assert bench.counters.rewrites == 1
-        assert bench.router.seen[0][0] == QUERY_ID.encode()
+        assert bench.live == {b"QUEUED": 1}
+        assert bench.router.owner(QUERY_ID.encode(), bench.time) is bench.only_target
 
 
 def leaky() -> Bench:

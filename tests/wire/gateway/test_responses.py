@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.routing.model import Outcome
 from tests.support.gateway_wire import GET, OK, POST, Bench, chunked, reply, status_of
 
 HEAD = b"HEAD /v1/info HTTP/1.1\r\nHost: gw:8080\r\n\r\n"
@@ -53,7 +54,7 @@ def test_a_response_split_at_every_byte_passes() -> None:
         upstream.send(response[:cut])
         upstream.send(response[cut:])
         assert client.take() == response
-        assert bench.router.balance == 0
+        assert bench.balance == 0
         assert len(upstream.protocol.pool.idle) == 1
 
 
@@ -89,7 +90,7 @@ def test_a_body_without_a_length_ends_with_both_connections() -> None:
     assert client.take() == b" more"
     assert client.transport.closed
     assert not client.transport.aborted
-    assert bench.router.outcomes == [0]
+    assert bench.outcomes == {Outcome.OK: 1}
 
 
 def test_a_body_without_a_length_that_is_cut_off_does_not_look_complete() -> None:
@@ -97,7 +98,7 @@ def test_a_body_without_a_length_that_is_cut_off_does_not_look_complete() -> Non
     client, upstream, _, _ = bench.exchange(GET, b"HTTP/1.1 200 OK\r\n\r\nsome")
     upstream.reset()
     assert client.transport.aborted
-    assert bench.router.outcomes[0].name == "RESET"
+    assert bench.outcomes == {Outcome.RESET: 1}
 
 
 def test_http_1_0_responses_are_announced_as_1_1() -> None:
@@ -152,7 +153,7 @@ def test_a_response_that_cannot_be_trusted_becomes_a_502(case: str) -> None:
     client, upstream, answered, _ = bench.exchange(GET, GARBAGE[case])
     assert status_of(answered.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")) == 502
     assert upstream.transport.aborted
-    assert bench.router.outcomes[0].name == "BAD_RESPONSE"
+    assert bench.outcomes == {Outcome.BAD_RESPONSE: 1}
     client.send(GET)  # and the client goes on
     bench.accept().send(OK)
     assert client.take() == OK
@@ -166,7 +167,7 @@ def test_a_chunked_response_that_goes_wrong_is_cut_off(body: bytes) -> None:
     client, upstream, _, _ = bench.exchange(GET, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
     assert client.transport.aborted
     assert upstream.transport.aborted
-    assert bench.router.outcomes[0].name == "BAD_RESPONSE"
+    assert bench.outcomes == {Outcome.BAD_RESPONSE: 1}
 
 
 def test_bytes_after_a_response_are_dropped_with_their_connection() -> None:
@@ -197,8 +198,8 @@ def test_a_response_cut_short_is_not_completed(kind: str) -> None:
         client, upstream, _, _ = bench.exchange(GET, partial)
         getattr(upstream, kind)()
         assert client.transport.aborted
-        assert bench.router.outcomes[0].name == "RESET"
-        assert bench.router.balance == 0
+        assert bench.outcomes == {Outcome.RESET: 1}
+        assert bench.balance == 0
 
 
 @pytest.mark.parametrize("partial", [b"", b"HTTP/1.1 200 OK\r\nContent-Le"])
@@ -211,7 +212,7 @@ def test_a_connection_lost_before_the_head_is_a_502(partial: bytes) -> None:
     upstream.reset()
     assert status_of(client.take()) == 502
     assert not client.ended
-    assert bench.router.outcomes[0].name == "RESET"
+    assert bench.outcomes == {Outcome.RESET: 1}
 
 
 def test_an_early_response_ends_both_connections_after_it() -> None:

@@ -38,6 +38,13 @@ def known(bench: Bench) -> Bench:
     return bench
 
 
+def running(bench: Bench, state: bytes = b"RUNNING") -> Bench:
+    """A bench whose coordinator is known to run QUERY_ID, so that its end can be seen."""
+    known(bench).router.query_seen(bench.only_target, ID, state, False, bench.time)
+    assert bench.live == {state: 1}
+    return bench
+
+
 # -- what pages tell
 
 
@@ -70,21 +77,22 @@ def test_the_owner_of_a_new_query_is_learnt_however_its_answer_comes(encoding: s
     else:
         assert client.take() == response
     assert bench.router.owner(ID, bench.time) is bench.only_target
-    assert bench.router.seen == [(ID, b"QUEUED", False)]
+    assert bench.live == {b"QUEUED": 1}
     assert bench.only_target.queries == 1
 
 
 @pytest.mark.parametrize("encoding", encodings(b""))
 @pytest.mark.parametrize("step", [0, 1000])
 def test_the_last_page_is_seen_to_be_the_last(encoding: str, step: int) -> None:
-    bench = known(Bench())
+    bench = running(Bench())
     client = bench.client()
     client.send(POLL_GET)
     upstream = bench.accept()
     upstream.send(encodings(LAST_PAGE)[encoding], step)
     if encoding == "until close":
         upstream.half_close()
-    assert bench.router.seen == [(ID, b"FINISHED", True)]
+    assert bench.live == {}
+    assert bench.only_target.queries == 0
 
 
 @pytest.mark.parametrize("encoding", encodings(b""))
@@ -94,18 +102,21 @@ def test_a_large_page_is_known_by_its_head_alone(encoding: str) -> None:
     client.send(POLL_GET)
     response = encodings(BIG_PAGE)[encoding]
     upstream = bench.accept()
+    first_looked = bench.time
     upstream.send(response[:20000])
-    assert [(seen[0], seen[2]) for seen in bench.router.seen] == [(ID, False)]
+    assert bench.only_target.queries == 1
+    bench.time += 1
     upstream.send(response[20000:])
     if encoding != "until close":
         assert client.take() == response
-    assert len(bench.router.seen) == 1
+    assert bench.only_target.queries == 1
+    assert bench.router.activity.last_seen == {"team/one": first_looked}  # not looked at again
 
 
 def test_a_failed_statement_is_done() -> None:
-    bench = Bench()
+    bench = running(Bench())
     bench.exchange(POST, reply(page(state="FAILED", more=False, error={"message": "no"})))
-    assert bench.router.seen == [(ID, b"FAILED", True)]
+    assert bench.live == {}
 
 
 @pytest.mark.parametrize(
@@ -117,10 +128,10 @@ def test_a_failed_statement_is_done() -> None:
     ],
 )
 def test_another_order_of_fields_is_understood(body: bytes) -> None:
-    bench = Bench()
+    bench = running(Bench(), b"PLANNING")
     bench.exchange(POST, reply(body))
     state = b"FINISHED" if b"FINISHED" in body else b"RUNNING"
-    assert bench.router.seen == [(ID, state, b"null" in body)]
+    assert bench.live == ({} if b"null" in body else {state: 1})
 
 
 @pytest.mark.parametrize(
@@ -132,14 +143,15 @@ def test_a_body_that_is_no_page_passes_and_tells_nothing(body: bytes, headers: t
     bench = Bench()
     response = reply(body, *headers)
     assert bench.exchange(POST, response)[2] == response
-    assert bench.router.seen == []
+    assert bench.live == {}
+    assert bench.router.activity.last_seen == {}
 
 
 def test_a_cancelled_query_is_done() -> None:
-    bench = known(Bench())
+    bench = running(Bench())
     _, _, answered, _ = bench.exchange(POLL_DELETE, b"HTTP/1.1 204 No Content\r\n\r\n")
     assert answered == b"HTTP/1.1 204 No Content\r\n\r\n"
-    assert bench.router.seen == [(ID, None, True)]
+    assert bench.live == {}
 
 
 # -- where requests go
@@ -264,7 +276,7 @@ def test_the_request_goes_on_when_the_owner_is_found() -> None:
     answer_search(bench, True)
     bench.accept().send(reply(page()))
     assert client.take() == reply(page())
-    assert bench.router.balance == 0
+    assert bench.balance == 0
 
 
 def test_the_request_is_refused_in_protocol_when_nobody_owns_the_query() -> None:
@@ -295,7 +307,7 @@ def test_an_answer_that_comes_too_late_meets_nobody() -> None:
     gone.send(POLL_GET)
     gone.reset()
     answer_search(bench, True)
-    assert bench.router.balance == 1
+    assert bench.balance == 1
 
 
 # -- refusals
@@ -421,7 +433,7 @@ def test_a_coordinator_that_fails_is_told_of_as_the_client_needs_it(request_: by
     assert status_of(answered) == status
     if status == 200:
         assert body_of(answered)["error"]["errorType"] == "INTERNAL_ERROR"
-    assert bench.router.outcomes == [Outcome.RESET]
+    assert bench.outcomes == {Outcome.RESET: 1}
 
 
 def test_a_poll_that_cannot_connect_is_not_sent_elsewhere() -> None:
