@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class State(IntEnum):
@@ -25,6 +25,9 @@ class Verdict(IntEnum):
     FAILURE = 1
     OVERLOAD = 2
     NOTHING = 3
+
+
+_CLOSED: Final = State.CLOSED  # enumerations are slow to look up in
 
 
 class Random(Protocol):
@@ -53,11 +56,12 @@ class Circuit:
 
     __slots__ = (
         "_bucket",
+        "_bucket_ends",
         "_failures",
+        "_fresh",
         "_random",
         "_retry_at",
         "_settings",
-        "_size",
         "_successes",
         "_totals",
         "_width",
@@ -69,11 +73,12 @@ class Circuit:
     def __init__(self, settings: CircuitSettings, random: Random) -> None:
         self._settings = settings
         self._random = random
-        self._size = settings.buckets
         self._width = settings.window / settings.buckets
         self._failures = [0.0] * settings.buckets
         self._totals = [0.0] * settings.buckets
         self._bucket = 0  # number of the newest bucket since time 0
+        self._bucket_ends = 0.0
+        self._fresh = 0  # successes that are not in `_totals` yet; all of them fell into the newest bucket
         self._retry_at = 0.0
         self._successes = 0  # of probes in a row
         self.opened_count = 0  # openings since it was last closed: the back-off's exponent
@@ -82,7 +87,7 @@ class Circuit:
 
     def allows(self, now: float) -> bool:
         """Whether `begin` may be called now: closed, or a probe is due and no other runs."""
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return True
         return not self.probing and (self.state is State.HALF_OPEN or now >= self._retry_at)
 
@@ -108,7 +113,7 @@ class Circuit:
             self.probing = False
         if verdict is Verdict.NOTHING:
             return
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             self._count(verdict, now)
             return
         if verdict is Verdict.SUCCESS:
@@ -121,14 +126,15 @@ class Circuit:
 
     def succeeded(self, now: float) -> None:
         """`end` for what nearly every request is: a success on a closed circuit."""
-        number = int(now / self._width)
-        if number == self._bucket:
-            self._totals[number % self._size] += 1.0
+        if now < self._bucket_ends:
+            self._fresh += 1  # all that a success costs until something else happens
         else:
             self._count(Verdict.SUCCESS, now)
 
     def _count(self, verdict: Verdict, now: float) -> None:
         settings = self._settings
+        self._totals[self._bucket % settings.buckets] += self._fresh
+        self._fresh = 0
         number = int(now / self._width)
         behind = number - self._bucket
         if behind > 0:
@@ -137,6 +143,7 @@ class Circuit:
                 self._failures[index] = 0.0
                 self._totals[index] = 0.0
             self._bucket = number
+            self._bucket_ends = (number + 1) * self._width
         index = self._bucket % settings.buckets
         # An overload counts for less on both sides of the ratio.
         weight = settings.overload_weight if verdict is Verdict.OVERLOAD else 1.0
@@ -161,5 +168,6 @@ class Circuit:
         self.state = State.CLOSED
         self.probing = False  # a probe that is still out there is an ordinary request now
         self.opened_count = 0
+        self._fresh = 0
         self._failures = [0.0] * self._settings.buckets
         self._totals = [0.0] * self._settings.buckets

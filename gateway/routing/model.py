@@ -150,7 +150,7 @@ class RouteTable:
 
 
 class Target:
-    """One coordinator address: what the proxy connects to, and all that is known about it."""
+    """One coordinator address: what the proxy connects to, and all that is known about it. Compared by identity."""
 
     __slots__ = (
         "authority",
@@ -163,6 +163,7 @@ class Target:
         "inflight",
         "ip",
         "key",
+        "last_seen",
         "name",
         "namespace",
         "pool",
@@ -185,6 +186,7 @@ class Target:
         self.circuit = circuit
         self.inflight = 0  # requests now forwarded
         self.queries = 0  # queries known to be live
+        self.last_seen = 0.0  # when a response of one of its queries last passed; monotonic seconds, 0 is never
         self.health = Health.UNKNOWN
         self.health_detail = ""
         self.health_failures = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random as _random
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from cachetools import TTLCache
 
@@ -32,8 +32,11 @@ from gateway.routing.model import (
 from gateway.routing.ownership import Absent, Owners
 
 # Enumerations are slow to look up and to hash, and these are asked for twice per request.
-_CLOSED, _OK = State.CLOSED, Outcome.OK
-_VERDICTS = {
+_CLOSED: Final = State.CLOSED
+_OK: Final = Outcome.OK
+_UNHEALTHY: Final = Health.UNHEALTHY
+_SLEEPING: Final = Health.SLEEPING
+_VERDICTS: Final = {
     Outcome.OVERLOAD: Verdict.OVERLOAD,
     Outcome.CLIENT_ABORT: Verdict.NOTHING,
 }
@@ -82,6 +85,10 @@ class Router:
 
     def owner(self, query_id: bytes, now: float) -> Target | Refusal | Candidates:
         """The coordinator that made `query_id`; candidates to ask when it is not known."""
+        known = self._owners.known(query_id)
+        return known if known is not None else self._ownerless(query_id, now)
+
+    def _ownerless(self, query_id: bytes, now: float) -> Target | Refusal | Candidates:
         found = self._owners.find(query_id, now)
         if isinstance(found, Target):
             return found
@@ -113,7 +120,8 @@ class Router:
             circuit.succeeded(now)
         else:
             circuit.end(Verdict.SUCCESS, probe, now)
-        if target.health is Health.SLEEPING or target.health is Health.UNHEALTHY:
+        health = target.health
+        if health is _SLEEPING or health is _UNHEALTHY:
             target.health = Health.UNKNOWN  # it lives; the next probe says how well
 
     def learned(self, query_id: bytes, target: Target) -> None:

@@ -110,7 +110,7 @@ def test_a_large_page_is_known_by_its_head_alone(encoding: str) -> None:
     if encoding != "until close":
         assert client.take() == response
     assert bench.only_target.queries == 1
-    assert bench.router.activity.last_seen == {"team/one": first_looked}  # not looked at again
+    assert bench.only_target.last_seen == first_looked  # not looked at again
 
 
 def test_a_failed_statement_is_done() -> None:
@@ -144,7 +144,7 @@ def test_a_body_that_is_no_page_passes_and_tells_nothing(body: bytes, headers: t
     response = reply(body, *headers)
     assert bench.exchange(POST, response)[2] == response
     assert bench.live == {}
-    assert bench.router.activity.last_seen == {}
+    assert bench.only_target.last_seen == 0.0
 
 
 def test_a_cancelled_query_is_done() -> None:

@@ -112,3 +112,18 @@ def test_it_always_recovers_once_the_target_does(history: list[tuple[Verdict, fl
         assert breaker.allows(now)
         send(breaker, Verdict.SUCCESS, now)
     assert breaker.state is State.CLOSED
+
+
+@given(st.lists(st.tuples(st.sampled_from([Verdict.SUCCESS, Verdict.OVERLOAD, Verdict.FAILURE]), st.floats(0, 3))))
+def test_the_short_way_of_a_success_counts_as_the_long_one(history: list[tuple[Verdict, float]]) -> None:
+    short, long, now = circuit(), circuit(), 50.0
+    for verdict, pause in history:
+        now += pause
+        probe = (short.begin(now), long.begin(now))
+        assert probe[0] == probe[1]
+        long.end(verdict, probe[1], now)
+        if verdict is Verdict.SUCCESS and short.state is State.CLOSED:
+            short.succeeded(now)
+        else:
+            short.end(verdict, probe[0], now)
+        assert (short.state, short.retry_in(now)) == (long.state, long.retry_in(now))
