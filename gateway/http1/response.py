@@ -134,6 +134,10 @@ def parse_response_head(raw: bytes, max_headers: int) -> ResponseHead | None:
     bodiless = (status == 204 or status < 200) and (head.chunked or head.length >= 0)
     if dropped or bodiless:
         _rebuild(head, first, lines, connection, bodiless)
+    if status == 204 and (head.chunked or head.length > 0):
+        # There is no body, whatever is announced. Whether one comes all the same cannot be told from the next response.
+        head.chunked = False
+        head.close = True
     if seen and len(raw) <= _HEAD_MEMO_BYTES:
         if len(HEADS) >= _HEAD_MEMO_ENTRIES:
             HEADS.clear()

@@ -69,6 +69,24 @@ def test_head_has_no_body_whatever_its_length_says() -> None:
     assert client.take() == OK
 
 
+@pytest.mark.parametrize(
+    "framing",
+    [b"Transfer-Encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n", b"Content-Length: 4\r\n\r\nevil"],
+)
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_204_has_no_body_whatever_its_head_says(framing: bytes, step: int) -> None:
+    bench = Bench()
+    client = bench.client()
+    client.send(GET)
+    upstream = bench.accept()
+    upstream.send(b"HTTP/1.1 204 No Content\r\n" + framing, step)
+    assert client.take() == b"HTTP/1.1 204 No Content\r\n\r\n"
+    assert upstream.transport.aborted
+    client.send(GET)
+    bench.accept().send(OK)
+    assert client.take() == OK
+
+
 def test_the_coordinators_hop_by_hop_headers_stop_here() -> None:
     bench = Bench()
     response = (

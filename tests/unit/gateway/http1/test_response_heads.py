@@ -52,6 +52,15 @@ def test_framing_that_must_not_be_there_is_taken_out(status: bytes) -> None:
     assert head.kept == b"HTTP/1.1 " + status + b"\r\nA: b\r\n"
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
+def test_a_204_that_announces_a_body_has_none_and_is_its_connections_last(framing: bytes) -> None:
+    head = trusted(b"HTTP/1.1 204 No Content", framing)
+    assert head.kept == b"HTTP/1.1 204 No Content\r\n"
+    assert head.close
+    assert not head.chunked
+    assert not trusted(b"HTTP/1.1 204 No Content", b"Content-Length: 0").close
+
+
 @pytest.mark.parametrize(
     "lines",
     [
