@@ -223,7 +223,7 @@ class Bench(ProxyServer):
         pool.opened(upstream)
         return peer
 
-    def settle(self) -> None:
+    def turn(self) -> None:
         """Announce the losses that a loop would announce in its next turn."""
         while self.later:
             transport, error = self.later.popleft()

@@ -48,7 +48,7 @@ def pieces(draw: st.DataObject, data: bytes) -> list[bytes]:
 
 def finish(bench: Bench) -> None:
     bench.close()
-    bench.settle()
+    bench.turn()
     assert bench.balance == 0
     assert bench.counters.open_connections == 0
     assert bench.counters.upstream_open == 0
@@ -100,7 +100,7 @@ def test_any_response(request: bytes, data: bytes, draw: st.DataObject, end: str
             upstream.send(piece)
     if not upstream.transport.closed:
         getattr(upstream, end)()
-    bench.settle()
+    bench.turn()
     # The client has a complete answer, or a connection that was cut: never one that hangs.
     assert bench.balance == 0
     assert client.take() or client.transport.aborted

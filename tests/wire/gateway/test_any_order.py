@@ -203,7 +203,7 @@ class Gateway(RuleBasedStateMachine):
 
     @rule()
     def the_loop_turns(self) -> None:
-        self.bench.settle()
+        self.bench.turn()
 
     @invariant()
     def answers_reach_those_who_asked_in_order(self) -> None:
@@ -228,14 +228,14 @@ class Gateway(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         bench = self.bench
-        bench.settle()
+        bench.turn()
         for index in self.alive():
             self.clients[index].reset()
-        bench.settle()
+        bench.turn()
         while bench.connecting:
             bench.accept()
         bench.close()
-        bench.settle()
+        bench.turn()
         assert bench.balance == 0
         assert bench.counters.open_connections == 0
         assert bench.counters.upstream_open == 0
