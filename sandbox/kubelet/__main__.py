@@ -19,6 +19,7 @@ from crds.client.errors import ConfigError
 from crds.client.retry import RetryPolicy
 from crds.client.transport import KubeClient
 from crds.v1.quantity import cpu_millis, memory_bytes
+from sandbox.kubelet.java import java_for
 from sandbox.kubelet.kubelet import DataDirectoryBusy, Kubelet
 from sandbox.kubelet.settings import Settings
 
@@ -63,7 +64,7 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     return made
 
 
-def settings_of(options: argparse.Namespace) -> Settings:
+def settings_of(options: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
     """Raises ValueError with a sentence when a value makes no sense."""
     speedup = float(options.speedup)
     if speedup <= 0:
@@ -75,6 +76,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         data_dir=Path(options.data_dir).resolve(),
         node_name=options.node_name,
         trino_home=home,
+        java_home=java_for(home, environment) if home is not None else None,
         trino_cache=Path(options.trino_cache).resolve(),
         allocatable_cpu=cpu_millis(options.allocatable_cpu),
         allocatable_memory=memory_bytes(options.allocatable_memory),
@@ -123,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     try:
-        return asyncio.run(serve(options.kubeconfig, settings_of(options)))
+        return asyncio.run(serve(options.kubeconfig, settings_of(options, os.environ)))
     except (ConfigError, DataDirectoryBusy, ValueError, OSError) as error:
         print(f"sandbox kubelet: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
         return 1

@@ -288,6 +288,7 @@ class ContainerRunner:
                 namespace=key(context.pod).namespace,
                 cache=self._settings.trino_cache or self._settings.data_dir / "trino-cache",
                 home=home,
+                java=self._settings.java_home,
                 flags=trino_flags(annotations_of(context.pod)),
             )
         what = launch(runner, self.container, values, hostname, place, trino)

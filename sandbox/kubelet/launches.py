@@ -57,6 +57,7 @@ class Trino:
     namespace: str
     cache: Path  # generated data that all stand-ins share
     home: Path | None = None
+    java: Path | None = None  # the Java of a real server
     flags: Sequence[str] = ()  # of the stand-in
 
 
@@ -88,7 +89,8 @@ def launch(
     environment = process_environment(values, hostname, place)
     if runner is Runner.TRINO and trino is not None:
         if trino.home is not None:
-            return Launch([str(trino.home / "bin" / "launcher"), "run", "--etc-dir", str(trino.etc)], environment)
+            argv = [str(trino.home / "bin" / "launcher"), "run", "--etc-dir", str(trino.etc)]
+            return Launch(argv, _with_java(environment, trino.java))
         flags = [
             *["--etc-dir", str(trino.etc), "--address", place.pod_ip, "--namespace", trino.namespace],
             *["--cache-dir", str(trino.cache), *trino.flags],
@@ -112,6 +114,13 @@ def process_environment(values: Mapping[str, str], hostname: str, place: Place) 
         "XTRINODE_SANDBOX_HOSTS": str(place.hosts_file),
         **values,
     }
+
+
+def _with_java(environment: Mapping[str, str], java: Path | None) -> dict[str, str]:
+    """As the image does: JAVA_HOME names it, and its programs are found first."""
+    if java is None:
+        return dict(environment)
+    return {**environment, "JAVA_HOME": str(java), "PATH": f"{java / 'bin'}:{environment.get('PATH', _PATH)}"}
 
 
 def inside_command(argv: Sequence[str], pod_ip: str) -> list[str]:

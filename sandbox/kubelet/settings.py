@@ -19,6 +19,7 @@ class Settings:
     data_dir: Path
     node_name: str = "sandbox"
     trino_home: Path | None = None
+    java_home: Path | None = None  # for the real server; None leaves it to its launcher
     trino_cache: Path | None = None  # generated data of stand-ins; None keeps it in the data directory
     pod_network: str = "127.64.0.0/10"
     service_network: str = "127.32.0.0/16"

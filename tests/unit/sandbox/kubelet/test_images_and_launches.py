@@ -83,9 +83,11 @@ def test_the_kubelets_own_environment_does_not_leak(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_real_trino_is_started_by_its_launcher() -> None:
-    trino = Trino(Path("/data/etc"), "team-a", Path("/cache"), home=Path("/opt/trino"))
+    trino = Trino(Path("/data/etc"), "team-a", Path("/cache"), home=Path("/opt/trino"), java=Path("/opt/java"))
     made = launch(Runner.TRINO, {}, {}, "pod-1", PLACE, trino)
     assert made.argv == ["/opt/trino/bin/launcher", "run", "--etc-dir", "/data/etc"]
+    assert made.environment["JAVA_HOME"] == "/opt/java"
+    assert made.environment["PATH"].startswith("/opt/java/bin:/")
 
 
 def test_a_command_of_its_own_replaces_trino() -> None:
