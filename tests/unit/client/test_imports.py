@@ -1,7 +1,10 @@
-"""Start-up: asking the package for a name loads what that name needs, and kr8s only when logging in."""
+"""Start-up: asking the package for a name loads what that name needs, and kr8s only for login programs."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +25,15 @@ def test_resources_and_errors_are_light() -> None:
 
 def test_the_client_without_logging_in_needs_no_kr8s() -> None:
     assert loaded("from crds.client import KubeClient, Informer, LeaderElector, EventRecorder") == ["aiohttp"]
+
+
+def test_a_token_in_a_kubeconfig_needs_no_kr8s(tmp_path: Path) -> None:
+    entries: dict[str, Any] = {"clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}]}
+    entries["users"] = [{"name": "u", "user": {"token": "t"}}]
+    entries["contexts"] = [{"name": "here", "context": {"cluster": "c", "user": "u"}}]
+    (tmp_path / "c").write_text(json.dumps(entries))
+    login = f"import asyncio; from crds.client.credentials import load; asyncio.run(load({str(tmp_path / 'c')!r}))"
+    assert loaded(login) == []
 
 
 def test_every_promised_name_is_there() -> None:

@@ -1,4 +1,4 @@
-"""Logging in for real: kr8s reads what we give it, over TLS, with tokens that rotate and plugins that fail.
+"""Logging in for real: over TLS, with tokens that rotate and plugins that fail; what we read ourselves, kr8s reads so.
 
 Each test writes a kubeconfig or a service account folder, connects, and looks at what arrives at the server.
 """
@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from crds.client import ConfigError, KubeClient, RetryPolicy, Unauthorized, Unavailable
+from crds.client import ConfigError, KubeClient, RetryPolicy, Unauthorized, Unavailable, logins
+from crds.client import kubeconfig as kubeconfigs
 from crds.client.credentials import Credentials, Identity, environment_proxy, load, read_token
 from crds.client.resources import PODS
 from tests.support.fake_api import Answer, FakeApi, Seen, obj
@@ -238,6 +239,51 @@ async def test_the_name_to_verify_may_be_given(authority: Authority, tmp_path: P
         named = write_kubeconfig(tmp_path / "2", api.url, {"token": "t"}, **ca, **{"tls-server-name": "only.example"})
         async with await KubeClient.connect(named, retry=once) as client:
             await client.get(PODS, "a", "ns")
+
+
+# What lies in the kubeconfig itself
+
+
+def stored_users(authority: Authority) -> list[dict[str, Any]]:
+    leaf = authority.leaf("me", ExtendedKeyUsageOID.CLIENT_AUTH)
+    pair = {"client-certificate-data": b64(leaf.certificate), "client-key-data": b64(leaf.key)}
+    plain = {"client-certificate-data": leaf.certificate.decode(), "client-key-data": leaf.key.decode()}
+    return [{}, {"token": "t1"}, {"token": ""}, pair, plain, {"token": "t1", **pair}]
+
+
+@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("cluster", ["system", "authority", "unverified", "both"])
+async def test_what_is_stored_is_read_as_kr8s_reads_it(
+    authority: Authority, tmp_path: Path, number: int, cluster: str
+) -> None:
+    entry: dict[str, Any] = {}
+    if cluster in ("authority", "both"):
+        entry["certificate-authority-data"] = b64(authority.pem)
+    if cluster in ("unverified", "both"):
+        entry["insecure-skip-tls-verify"] = True
+    path = write_kubeconfig(tmp_path / "c", "https://127.0.0.1:1", stored_users(authority)[number], **entry)
+    chosen = kubeconfigs.load((Path(path),))
+    ours, theirs = await logins.of_context(chosen, "here"), await logins.by_kr8s(chosen, "here")
+    assert (ours.token or None) == (theirs.token or None)
+    assert ours.client_certificate == theirs.client_certificate
+    assert described(ours.tls) == described(theirs.tls)
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def described(tls: ssl.SSLContext | bool) -> Any:
+    if isinstance(tls, bool):
+        return tls
+    return tls.verify_mode, tls.check_hostname, tls.protocol, sorted(tls.get_ca_certs(binary_form=True))
+
+
+async def test_a_locked_key_is_an_error_and_no_question(authority: Authority, tmp_path: Path) -> None:
+    leaf = authority.leaf("me", ExtendedKeyUsageOID.CLIENT_AUTH)
+    locked = serialization.load_pem_private_key(leaf.key, None).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"p")
+    )
+    user = {"client-certificate-data": b64(leaf.certificate), "client-key-data": b64(locked)}
+    with pytest.raises(ConfigError, match="certificate, key or CA does not load"):
+        await load(write_kubeconfig(tmp_path / "c", "https://127.0.0.1:1", user))
 
 
 # Exec plugins
