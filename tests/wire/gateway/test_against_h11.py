@@ -93,9 +93,9 @@ def test_a_request_that_goes_on_reads_the_same_on_both_sides() -> None:
         again = sent(in_pieces(choices, data))
         if told:
             assert status_of(told) >= 400
-            assert client.ended
             assert status_of(again[1]) >= 400
-            assert again[2].ended
+            assert again[2].ended == client.ended
+            assert client.ended or status_of(told) == 404  # well-formed, but for a runtime that is not there
             return
         assert again[:2] == (forwarded, told)
         before = read_request(data)
