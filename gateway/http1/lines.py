@@ -63,6 +63,7 @@ _CREDENTIALS: Final = frozenset(
         b"x-api-key",
         b"x-trino-extra-credential",
         b"www-authenticate",
+        b"location",  # of an object store, signed; of a login, with its state
     }
 )
 

@@ -26,6 +26,7 @@ from gateway.proxy.paths import (
     challenge_tokens,
     killed_id,
     kind_of,
+    login_token,
     token_of,
     transaction_token,
 )
@@ -190,6 +191,9 @@ def inspect(client: Client, head: ResponseHead, kept: bytes) -> bytes:
             client.router.pin(token, target, now)
     location = noted.get(LOCATION)
     if location is not None:
+        login = login_token(location) if 300 <= client.status < 400 else None
+        if login is not None:
+            client.router.pin(login, target, now)
         edited = edited_uri(location, own_names(target), client.memo_now.base)
         if edited is not None:
             client.counters.rewrites += 1

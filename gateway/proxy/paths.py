@@ -6,8 +6,10 @@ an owner, or carries a token that one coordinator handed out.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from crds.trino import query_id_in_path
 from gateway.http1.request import METHOD, TARGET_REST, VERSION
@@ -16,7 +18,7 @@ OTHER: Final = 0
 SUBMIT: Final = 1  # POST /v1/statement
 POLL: Final = 2  # a statement's nextUri or partialCancelUri
 QUERY: Final = 3  # anything else that names a query
-TOKEN: Final = 4  # an OAuth2 exchange or a spooled segment
+TOKEN: Final = 4  # a step of an OAuth2 login or a spooled segment
 
 _ID: Final = rb"[0-9]{8}_[0-9]{6}_[0-9]{5}_[a-z0-9]{5}"
 # A request line, with the query id when the target is one of a statement's own URIs: both in one look, because
@@ -31,6 +33,8 @@ request_line: Final = re.compile(
     + VERSION
 ).match
 _TOKEN: Final = re.compile(rb"/(oauth2/token/(?:initiate/)?|v1/spooled/(?:download|ack)/)([^/?]+)").match
+_CALLBACK: Final = re.compile(rb"/oauth2/callback/?\?").match
+_STATE: Final = re.compile(rb"[?&]state=([^&#]+)").search
 _CHALLENGE_URL: Final = re.compile(rb'x_(?:redirect|token)_server="[a-z]+://[^/"]+(/[^"]*)"').finditer
 
 
@@ -46,7 +50,7 @@ def kind_of(method: bytes, target: bytes) -> tuple[int, bytes]:
     query_id = query_id_in_path(target)
     if query_id is not None:
         return QUERY, query_id
-    return (OTHER if _TOKEN(target) is None else TOKEN), b""
+    return (OTHER if _TOKEN(target) is None and _CALLBACK(target) is None else TOKEN), b""
 
 
 _KILL: Final = re.compile(
@@ -69,9 +73,22 @@ def token_of(target: bytes) -> bytes:
     """The key under which a target of kind TOKEN is pinned to a coordinator."""
     found = _TOKEN(target)
     if found is None:
-        return b""
+        return login_token(target) or b""
     # A segment's download and its acknowledgement are one thing; so are both ends of an OAuth2 exchange.
     return segment_token(found.group(2)) if found.group(1).startswith(b"v1/") else b"oauth2:" + found.group(2)
+
+
+def login_token(uri: bytes) -> bytes | None:
+    """The key of the login that a URI belongs to by its `state`; None when it has none.
+
+    A coordinator sends the browser to the identity provider with a `state` that it has signed, and the provider sends
+    it back with the same one to `/oauth2/callback`, where nobody else could verify it. It may be long, and it is no
+    business of the gateway's: what is kept is its digest.
+    """
+    found = _STATE(uri)
+    if found is None:
+        return None
+    return b"login:" + hashlib.sha256(unquote_to_bytes(found.group(1))).hexdigest().encode()
 
 
 def segment_token(identifier: bytes) -> bytes:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ FUZZ = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+PATIENT = pytest.mark.timeout(max(120, CASES // 50))  # seconds
 
 
 class Choices:

@@ -17,6 +17,7 @@ from tests.support.gateway_fuzz import (
     CASES,
     CHOICES,
     FUZZ,
+    PATIENT,
     Choices,
     body_for,
     in_pieces,
@@ -80,6 +81,7 @@ def sent(pieces: list[bytes]) -> tuple[bytes, bytes, Peer]:
     return got, client.take(), client
 
 
+@PATIENT
 def test_a_request_that_goes_on_reads_the_same_on_both_sides() -> None:
     passed = 0
 
@@ -119,6 +121,7 @@ def test_a_request_that_goes_on_reads_the_same_on_both_sides() -> None:
     assert passed > CASES // 5
 
 
+@PATIENT
 def test_a_response_that_goes_on_reads_the_same_on_both_sides() -> None:
     passed = 0
 

@@ -74,3 +74,29 @@ def test_rows_that_only_mention_segments_are_nobodys() -> None:
     bench.router.identified(bench.only_target, b"abcde")
     bench.exchange(POLL_GET, reply(page(data=[['"segments":[ http://gw/v1/spooled/download/evil"']])))
     assert bench.router.pinned(b"spooled:evil", bench.time) is None
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        # The coordinator's own address: nobody outside can follow it, and the gateway knows whose the segment is.
+        ("http://10.1.0.1:8080/v1/spooled/download/{}", "http://gw:8080/v1/spooled/download/{}"),
+        ("http://trino-one.team.svc:8080/v1/spooled/download/{}", "http://gw:8080/v1/spooled/download/{}"),
+        # A worker's, or an object store's: theirs.
+        ("http://10.1.0.77:8080/v1/spooled/download/{}", "http://10.1.0.77:8080/v1/spooled/download/{}"),
+        ("https://s3.example.com/b/{}?X-Amz-Signature=ab%2Fc", "https://s3.example.com/b/{}?X-Amz-Signature=ab%2Fc"),
+        ("/v1/spooled/download/{}", "/v1/spooled/download/{}"),
+    ],
+)
+def test_a_redirect_to_a_segment_leads_back_only_where_it_names_the_coordinator(location: str, expected: str) -> None:
+    bench = Bench()
+    bench.router.identified(bench.only_target, b"abcde")
+    client = bench.client()
+    client.send(POLL_GET)
+    upstream = bench.accept()
+    upstream.send(framed(spooled_page(0), "length"))
+    client.take()
+    client.send(f"GET /v1/spooled/download/{NAMES[0]} HTTP/1.1\r\nHost: gw:8080\r\n\r\n".encode())
+    upstream.send(reply(b"", f"Location: {location.format(NAMES[0])}".encode(), status=b"303 See Other"))
+    assert f"\r\nLocation: {expected.format(NAMES[0])}\r\n".encode() in client.take()
+    assert bench.counters.rewrites == (location != expected)

@@ -246,6 +246,48 @@ def test_an_oauth2_exchange_stays_with_its_coordinator() -> None:
     assert bench.connecting
 
 
+STATE = "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJ0cmlub19vYXV0aF91aSJ9.c2ln-_"
+TO_PROVIDER = "https://idp.example.com/authorize?client_id=t&redirect_uri=https%3A%2F%2Fgw%2Foauth2%2Fcallback&state="
+
+
+@pytest.mark.parametrize("started_at", [b"/ui/", b"/oauth2/token/initiate/h1"])
+@pytest.mark.parametrize("returned", [STATE, STATE.replace(".", "%2E").replace("-", "%2d")])
+def test_an_identity_providers_callback_goes_to_the_coordinator_that_began_the_login(
+    started_at: bytes, returned: str
+) -> None:
+    bench, _, _ = two()
+    browser = bench.client()
+    browser.send(GET.replace(b"/v1/info", started_at))
+    began = bench.connecting[0].target
+    response = reply(b"", f"Location: {TO_PROVIDER}{STATE}&nonce=n".encode(), status=b"303 See Other")
+    upstream = bench.accept()
+    upstream.send(response)
+    assert browser.take() == response
+    upstream.take()
+    began.inflight += 500  # nobody would choose it
+    back = bench.client()  # the provider's redirect may come over another connection
+    back.send(GET.replace(b"/v1/info", f"/oauth2/callback?code=c&state={returned}&session_state=x".encode()))
+    assert upstream.take().startswith(b"GET /oauth2/callback?code=c&state=")
+    upstream.send(reply(b"", b"Location: https://gw/ui/", status=b"303 See Other"))
+    for other in (b"state=else", b"error=denied", b"state="):
+        back.send(GET.replace(b"/v1/info", b"/oauth2/callback?" + other))
+        assert bench.connecting.popleft().target is not began
+        back = bench.client()
+
+
+def test_only_a_redirect_begins_a_login() -> None:
+    bench, _, _ = two()
+    client = bench.client()
+    client.send(GET)
+    first = bench.connecting[0].target
+    upstream = bench.accept()
+    upstream.send(reply(b"", f"Location: {TO_PROVIDER}{STATE}".encode(), status=b"201 Created"))
+    upstream.take()
+    first.inflight += 500
+    client.send(GET.replace(b"/v1/info", f"/oauth2/callback?state={STATE}".encode()))
+    assert bench.connecting[0].target is not first
+
+
 # -- a query nobody knows
 
 

@@ -18,7 +18,7 @@ from gateway.http1.request import (
     parse_request_headers,
 )
 from gateway.http1.response import parse_response_head
-from tests.support.gateway_fuzz import CASES, CHOICES, FUZZ, Choices, chunk_stream, request_head, response_head
+from tests.support.gateway_fuzz import CASES, CHOICES, FUZZ, PATIENT, Choices, chunk_stream, request_head, response_head
 
 
 def ours(data: bytes) -> tuple[bytes, bytes, bytes, RequestHead] | None:
@@ -46,6 +46,7 @@ def ours(data: bytes) -> tuple[bytes, bytes, bytes, RequestHead] | None:
     return method, target, minor, head
 
 
+@PATIENT
 def test_a_request_head_that_we_take_reads_the_same_to_h11() -> None:
     taken = 0
 
@@ -82,6 +83,7 @@ def test_a_request_head_that_we_take_reads_the_same_to_h11() -> None:
     assert taken > CASES // 5
 
 
+@PATIENT
 def test_a_response_head_that_we_trust_reads_the_same_to_h11() -> None:
     taken = 0
 
@@ -123,6 +125,7 @@ def scanned(pieces: list[bytes]) -> tuple[int, int]:
     return MORE, scanner.payload
 
 
+@PATIENT
 def test_a_chunked_body_that_we_pass_reads_the_same_to_h11_however_it_is_split() -> None:
     taken = 0
 
