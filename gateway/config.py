@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from crds.process.settings import Program, count, duration, host_port, one_of, setting
+from crds.process.settings import Program, count, duration, host_port, one_of, setting, truth
 
 PROGRAM = Program(
     "xtrinode-gateway",
@@ -91,6 +91,9 @@ class Settings:
     upstream_idle_timeout: float = duration("20s", "an unused connection to a coordinator is closed after this")
     probe_interval: float = duration("5s", "how often each coordinator is asked for its health")
     probe_timeout: float = duration("2s", "a health probe must be answered within this")
+    express: bool = setting(
+        True, truth, "", "serve plain TCP through the compiled transports, where the wheel was built with them"
+    )
     drain_delay: float = duration(
         "0s",
         "how long to go on serving after SIGTERM while not ready; in Kubernetes longer than endpoints take to move",

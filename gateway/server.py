@@ -12,7 +12,6 @@ import datetime
 import logging
 import os
 import signal
-import socket
 import time
 from contextlib import AsyncExitStack
 from typing import Any
@@ -31,6 +30,7 @@ from gateway.http1.limits import Limits
 from gateway.last_good import LastGood
 from gateway.metrics import GatewayMetrics
 from gateway.probes import Probes
+from gateway.proxy.listening import Listener, express_built, listen
 from gateway.proxy.server import ProxyServer
 from gateway.proxy.settings import ProxySettings
 from gateway.route_watch import RouteWatch
@@ -76,6 +76,10 @@ async def serve(settings: Settings, stop: asyncio.Event, worker: Worker | None =
                 return "no routes loaded yet"
             return None if addresses.settled else "coordinators are being looked up"
 
+        async def page() -> bytes:
+            proxy.settle(clock())
+            return await metrics.page()
+
         async def status(request: web.Request) -> web.Response:
             document = status_document(router, routes.status, clock(), _now())
             document["workers"] = [
@@ -93,7 +97,7 @@ async def serve(settings: Settings, stop: asyncio.Event, worker: Worker | None =
         management = Management(
             settings.management_address,
             not_ready=not_ready,
-            page=metrics.page,
+            page=page,
             routes=[web.get(STATUS_PATH, status), *admin_routes()],
             path=worker.management_path if worker is not None else None,
         )
@@ -112,7 +116,8 @@ async def serve(settings: Settings, stop: asyncio.Event, worker: Worker | None =
         bound = listener.sockets[0].getsockname()
         where = f"{bound[0]}:{bound[1]}"
         if worker is None:
-            _LOG.info("serving SQL clients on %s, management on port %d", where, management.port)
+            how = "compiled" if settings.express and express_built() else "pure Python"
+            _LOG.info("serving SQL clients on %s (%s), management on port %d", where, how, management.port)
         else:
             _LOG.info("worker %d serves SQL clients on %s", worker.index, where)
         ended = await _until(stop, background)
@@ -151,6 +156,7 @@ def _proxy_settings(settings: Settings) -> ProxySettings:
         connect_timeout=settings.upstream_connect_timeout,
         response_timeout=settings.upstream_response_timeout,
         upstream_idle_timeout=settings.upstream_idle_timeout,
+        express=settings.express,
     )
 
 
@@ -163,17 +169,16 @@ def certificate_of(settings: Settings) -> Certificate | None:
     return Certificate(settings.tls_cert, settings.tls_key)
 
 
-async def _listen(settings: Settings, proxy: ProxyServer, certificate: Certificate | None) -> asyncio.Server:
+async def _listen(settings: Settings, proxy: ProxyServer, certificate: Certificate | None) -> Listener:
     host, port = split_address(settings.address)
     try:
-        return await asyncio.get_running_loop().create_server(
-            proxy.protocol_factory,
+        return await listen(
+            proxy,
             host,
             port,
-            family=socket.AF_INET6 if ":" in host else socket.AF_INET,
-            reuse_port=settings.workers > 1,
             backlog=_BACKLOG,
-            ssl=None if certificate is None else certificate.context,
+            reuse_port=settings.workers > 1,
+            tls=None if certificate is None else certificate.context,
         )
     except OSError as error:
         raise port_taken(settings.address, error, "--address") from error

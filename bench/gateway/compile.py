@@ -1,7 +1,9 @@
-"""Build the data path's hot modules with mypyc: `python -m bench.gateway.compile DIR [MODULE_TO_LEAVE ...]`.
+"""Build the data path's compiled form: `python -m bench.gateway.compile DIR [MODULE_TO_LEAVE ...]`.
+
+The hot modules by mypyc, the express lane by Cython.
 
 DIR becomes a copy of the package with extension modules beside the sources; the interpreter prefers those. Needs a C
-compiler, setuptools and mypy. The same sources run uncompiled; nothing in them knows the difference.
+compiler, setuptools, mypy and Cython. The same sources run uncompiled; nothing in them knows the difference.
 
 The wire suite runs on such a copy, too: copy `tests` into it and leave `gateway/routing/router.py` uncompiled, because
 the suite's recording router is a subclass, which an extension class cannot have.
@@ -20,10 +22,14 @@ ROOT = Path(__file__).resolve().parents[2]
 _HOOK = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]
 HOT = [module.lstrip("/") for module in _HOOK["mypyc"]["include"]]
 _SETUP = """
+import sys
+from Cython.Build import cythonize
 from mypyc.build import mypycify
 from setuptools import setup
 
 modules = mypycify(["--strict", "--ignore-missing-imports", *{hot!r}], opt_level="3", debug_level="0")
+if sys.platform == "linux":
+    modules += cythonize(["gateway/proxy/express.pyx"], quiet=True)
 setup(name="xtrinode-hot", packages=[], ext_modules=modules)
 """
 

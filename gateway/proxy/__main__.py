@@ -10,12 +10,14 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
 import sys
 
 import uvloop
 
+from gateway.proxy.listening import listen
 from gateway.proxy.server import ProxyServer
 from gateway.proxy.settings import ProxySettings
 from gateway.routing.model import Backend, BackendState, Route, RouteTable, Service
@@ -62,10 +64,11 @@ def router_for(coordinators: list[str]) -> Router:
 
 
 async def serve(address: str, coordinators: list[str]) -> None:
-    proxy = ProxyServer(router_for(coordinators), ProxySettings())
+    settings = ProxySettings(express=os.environ.get("XTRINODE_EXPRESS", "1") != "0")
+    proxy = ProxyServer(router_for(coordinators), settings)
     host, _, port = address.rpartition(":")
     loop = asyncio.get_running_loop()
-    listener = await loop.create_server(proxy.protocol_factory, host, int(port), backlog=4096, reuse_port=True)
+    listener = await listen(proxy, host, int(port), reuse_port=True)
     bound: socket.socket = listener.sockets[0]
     sys.stdout.write("listening on {}:{}\n".format(*bound.getsockname()[:2]))
     sys.stdout.flush()

@@ -206,6 +206,28 @@ class Client(RequestReader):
             self.end(Outcome.CLIENT_ABORT, now)
             dispatch.overloaded(self)
 
+    def taken_over(
+        self, memo: Memo, outgoing: bytes, query_id: bytes, pool: Pool, upstream: Upstream, started: float
+    ) -> None:
+        """The express lane has forwarded a poll of ours that it will not see the end of: what `accepted` would be
+        remembering now, had it come here."""
+        self.since = self.started = self.sent = started
+        self.kind = POLL
+        self.memo_now = memo
+        self.method = b"GET"
+        self.target_path = outgoing[4 : outgoing.index(b" HTTP/1.1\r\n")]
+        self.outgoing = outgoing
+        self.query_id = query_id
+        self.keep = True
+        self.reusable = True
+        self.repeats = 0
+        self.target = pool.target
+        self.pool = pool
+        self.begun = True
+        self.probe = False
+        self.upstream = upstream
+        self.phase = WAITING
+
     def park(self) -> None:
         """Wait for a connection or an owner; the rest of the body stays with the client meanwhile."""
         self.phase = PARKED

@@ -8,6 +8,7 @@ first, a connection given back or a new one, serves the request that has waited 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ class Pool:
         "counters",
         "idle",
         "idle_timeout",
+        "lane",
         "leaks",
         "open",
         "own",
@@ -53,6 +55,7 @@ class Pool:
         self.own = own_names(target)
         self.own_marks = own_marks(target)
         self.own_port = b":%d" % target.port
+        self.lane: Any = None  # the express lane to this address, where there is one
         self.leaks = False  # its pages have been seen to name its own address: they are read and edited from then on
         self.open = 0  # connected, idle or busy
         self.connecting = 0
@@ -109,15 +112,15 @@ class Pool:
         retired = self.target.retired
         stale = [upstream for upstream in self.idle if retired or not upstream.fit(deadline)]
         if stale:
-            self.idle = [upstream for upstream in self.idle if not retired and upstream.fit(deadline)]
+            # In place: the express lane takes from the same list.
+            self.idle[:] = [upstream for upstream in self.idle if not retired and upstream.fit(deadline)]
             for upstream in stale:
                 upstream.close()
 
     def close(self) -> None:
         """Close all idle connections."""
-        idle, self.idle = self.idle, []
-        for upstream in idle:
-            upstream.close()
+        while self.idle:
+            self.idle.pop().close()
 
     def _balance(self) -> None:
         """Open connections for the requests that wait, within the bound."""
@@ -131,15 +134,12 @@ class Pool:
 
     async def open_connection(self) -> None:
         """Open one connection and hand it to whoever waits."""
-        target = self.target
-        make: Any = self.new_upstream
-        tls = self.server.tls_to_upstreams() if target.tls else None
-        name = target.authority.rpartition(b":")[0].decode("ascii", "replace") if target.tls else None
         try:
             async with asyncio.timeout(self.settings.connect_timeout):
-                _, upstream = await asyncio.get_running_loop().create_connection(
-                    make, target.ip, target.port, ssl=tls, server_hostname=name
-                )
+                if self.lane is None:
+                    upstream = await self._connected()
+                else:
+                    upstream = await self._adopted()
         except OSError as error:  # TimeoutError and ssl.SSLError are among them
             self.failed(isinstance(error, TimeoutError))
         except BaseException:
@@ -147,6 +147,31 @@ class Pool:
             raise
         else:
             self.opened(upstream)
+
+    async def _connected(self) -> Upstream:
+        """A connection on the event loop's own transport."""
+        target = self.target
+        make: Any = self.new_upstream
+        tls = self.server.tls_to_upstreams() if target.tls else None
+        name = target.authority.rpartition(b":")[0].decode("ascii", "replace") if target.tls else None
+        loop = asyncio.get_running_loop()
+        connected = await loop.create_connection(make, target.ip, target.port, ssl=tls, server_hostname=name)
+        upstream: Upstream = connected[1]
+        return upstream
+
+    async def _adopted(self) -> Upstream:
+        """A connection that the express lane can take."""
+        target = self.target
+        raw = socket.socket(socket.AF_INET6 if ":" in target.ip else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            raw.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(raw, (target.ip, target.port))
+        except BaseException:
+            raw.close()
+            raise
+        upstream = self.new_upstream()
+        self.server.express.adopt(raw, upstream, False)
+        return upstream
 
     def new_upstream(self) -> Upstream:
         """The protocol of a new connection."""

@@ -1,12 +1,13 @@
 """The data path's front for wiring: settings and router in, a protocol factory out.
 
-Wiring listens (plain or TLS) with `protocol_factory`, calls `sweep` about once a second, and at the end `drain`,
+Wiring listens (see `listening`), calls `sweep` about once a second, and at the end `drain`,
 then waits for `drained`, then `close`. One per process and event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -22,6 +23,9 @@ from gateway.proxy.settings import ProxySettings
 from gateway.routing.model import Candidates, Target
 from gateway.routing.router import Router
 
+# Seconds that a request may take in the express lane, which knows no time-outs.
+_LANE_PATIENCE = 0.5
+
 FindOwner = Callable[[bytes, Candidates], Awaitable[Target | None]]
 
 
@@ -35,6 +39,7 @@ class ProxyServer:
         "counters",
         "drained",
         "draining",
+        "express",
         "find_owner",
         "pools",
         "router",
@@ -60,6 +65,7 @@ class ProxyServer:
         self.clock = clock
         self.counters = counters or Counters()
         self.upstream_tls = upstream_tls
+        self.express: Any = None  # serves plain TCP, where it is built
         self.trusted = TrustedProxies(self.settings.trusted_proxies)
         self.clients: dict[Client, None] = {}  # in order of arrival
         self.pools: dict[Target, Pool] = {}
@@ -70,11 +76,12 @@ class ProxyServer:
         self.closed = False
 
     def protocol_factory(self) -> Any:
-        """A protocol for a new client connection; give this method to `loop.create_server`."""
+        """A protocol for a new client connection."""
         return Client(self)
 
     def sweep(self, now: float) -> None:
         """End what takes too long and let go of what is not needed; call about once a second."""
+        self.settle(now, _LANE_PATIENCE)
         for client in list(self.clients):
             sweep(client, now)
         for target, pool in list(self.pools.items()):
@@ -82,10 +89,20 @@ class ProxyServer:
             if target.retired and not pool.open and not pool.connecting and not pool.waiting:
                 del self.pools[target]
                 target.pool = None
+                if pool.lane is not None:
+                    self.express.drop_lane(pool.lane)
+
+    def settle(self, now: float, patience: float = math.inf) -> None:
+        """Have the counters tell all; what has been in the express lane for over `patience` seconds leaves it."""
+        if self.express is not None:
+            self.express.settle(now, patience)
 
     def drain(self) -> None:
         """Close idle connections; every response from now on is its connection's last. Stop listening first."""
         self.draining = True
+        if self.express is not None:
+            self.express.open = False
+            self.settle(self.clock(), 0.0)
         for client in list(self.clients):
             client.drain()
         if not self.clients:
@@ -95,18 +112,25 @@ class ProxyServer:
         """Cut what is left."""
         self.draining = True
         self.closed = True
+        if self.express is not None:
+            self.express.open = False
+            self.settle(self.clock(), 0.0)
         for client in list(self.clients):
             client.abort()
         for task in list(self.tasks):
             task.cancel()
         for pool in self.pools.values():
             pool.close()
+        if self.express is not None:
+            self.express.close()
 
     # -- asked by connections ---------------------------------------------------------------------------------------
 
     def pool_of(self, target: Target) -> Pool:
         """The pool of a target that has none yet."""
         pool = Pool(self, target)
+        if self.express is not None and not target.tls:
+            pool.lane = self.express.lane_for(pool)
         target.pool = pool
         self.pools[target] = pool
         return pool

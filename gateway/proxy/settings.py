@@ -35,5 +35,8 @@ class ProxySettings:
     upstream_connections: int = 4096  # per coordinator
     upstream_waiting: int = 16384  # requests that wait for one of them, per coordinator
 
+    # Serve plain TCP through the compiled transports, where they are built.
+    express: bool = True
+
     # How many other coordinators a request may try when connecting fails: nothing was sent, so nothing can run twice.
     connect_retries: int = 2

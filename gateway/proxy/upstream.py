@@ -127,6 +127,13 @@ class Upstream:
         self.counters.upstream_bytes_out += len(data)
         self.transport.write(data)
 
+    def taken_over(self, client: Client) -> None:
+        """The express lane has sent a request of `client` that it will not see the end of."""
+        self.client = client
+        self.phase = HEAD
+        self.touched = False
+        self.interim = 0
+
     def send(self, data: bytes) -> None:
         """Send more of the request's body."""
         self.counters.upstream_bytes_out += len(data)

@@ -124,12 +124,12 @@ class Circuit:
         elif probe:
             self._open(now)
 
-    def succeeded(self, now: float) -> None:
-        """`end` for what nearly every request is: a success on a closed circuit."""
-        if now < self._bucket_ends:
-            self._fresh += 1  # all that a success costs until something else happens
-        else:
+    def succeeded(self, now: float, times: int = 1) -> None:
+        """`end` for what nearly every request is: a success on a closed circuit, or several."""
+        if now >= self._bucket_ends:
             self._count(Verdict.SUCCESS, now)
+            times -= 1
+        self._fresh += times  # all that a success costs until something else happens
 
     def _count(self, verdict: Verdict, now: float) -> None:
         settings = self._settings

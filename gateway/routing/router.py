@@ -124,6 +124,14 @@ class Router:
         if health is _SLEEPING or health is _UNHEALTHY:
             target.health = Health.UNKNOWN  # it lives; the next probe says how well
 
+    def answered(self, target: Target, times: int, now: float) -> None:
+        """`times` requests that somebody else began and ended for us went well."""
+        if target.circuit.state is _CLOSED:
+            target.circuit.succeeded(now, times)
+        health = target.health
+        if health is _SLEEPING or health is _UNHEALTHY:
+            target.health = Health.UNKNOWN
+
     def learned(self, query_id: bytes, target: Target) -> None:
         """`query_id` has turned out to be `target`'s."""
         self._owners.learn(query_id, target)

@@ -9,11 +9,17 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import replace
 
+from gateway.proxy.listening import listen
 from gateway.proxy.server import FindOwner, ProxyServer
 from gateway.proxy.settings import ProxySettings
 from gateway.routing.model import Backend, BackendState, Route, RouteTable, Service
 from gateway.routing.router import Router
+
+# Whether plain TCP goes over the compiled transports, in which case they have to be built.
+express: ContextVar[bool] = ContextVar("express", default=False)
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -47,17 +53,17 @@ async def gateway_before(
     router.load(RouteTable.of((Route("all", "all", backends, default=True),)))
     for backend in backends:
         router.set_addresses(backend.service, [("127.0.0.1", backend.service.port)])
-    proxy = ProxyServer(router, settings, find_owner, upstream_tls=upstream_tls)
     loop = asyncio.get_running_loop()
-    listener = await loop.create_server(proxy.protocol_factory, "127.0.0.1", 0, ssl=tls)
+    settings = replace(settings or ProxySettings(), express=express.get())
+    # The sweep's clock and the proxy's must be the same one.
+    proxy = ProxyServer(router, settings, find_owner, loop.time, upstream_tls=upstream_tls)
+    listener = await listen(proxy, "127.0.0.1", 0, tls=tls)
 
     async def sweep() -> None:
         while True:
             await asyncio.sleep(0.1)
             proxy.sweep(loop.time())
 
-    # The sweep's clock and the proxy's must be the same one.
-    proxy.clock = loop.time
     sweeper = loop.create_task(sweep())
     try:
         yield Gateway(proxy, listener.sockets[0].getsockname()[1])
