@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from crds.client.errors import Unavailable as Unavailable
     from crds.client.events import EventRecorder as EventRecorder
     from crds.client.informer import Informer as Informer
+    from crds.client.informer import ShapedInformer as ShapedInformer
     from crds.client.leases import Grant as Grant
     from crds.client.leases import LeaderElector as LeaderElector
     from crds.client.leases import Timing as Timing
@@ -65,7 +66,7 @@ _HOMES = {
         "Unavailable",
     ),
     "events": ("EventRecorder",),
-    "informer": ("Informer",),
+    "informer": ("Informer", "ShapedInformer"),
     "leases": ("Grant", "LeaderElector", "Timing", "release", "try_acquire"),
     "resources": ("Resource", "resource_for"),
     "retry": ("RateLimit", "RetryPolicy"),

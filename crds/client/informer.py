@@ -6,11 +6,14 @@ Controller, gateway, webhook and the sandbox's kubelet read through it instead o
     task = asyncio.create_task(pods.run())
     await pods.synced.wait()
 
-`run()` ends only by cancellation. It lists (paged), watches from the list's version with bookmarks, and resumes
-from the last version it saw; where that is not possible (410 by status or in the stream, an ERROR event, bytes
-that are no event, a version that leads nowhere) it lists again and reports the difference, deletions included. A
+`run()` ends only by cancellation. It lists, a page at a time, watches from the list's version with bookmarks, and
+resumes from the last version it saw; where that is not possible (410 by status or in the stream, an ERROR event, bytes
+that are no event, a version that leads nowhere) it lists again and reports the difference, deletions last. A
 silent peer is given up after `inactivity` seconds. Every short-lived round waits with jittered back-off, 0.8 s
 doubling to 30 s.
+
+Where thousands of objects are held, `ShapedInformer` keeps of each only what its reader makes of it, and never has
+more whole objects in memory than one page of the list: that is what a process of many objects is as large as.
 
 While the API server is away the last good copy stays readable; `connected`, `age()` and `last_error` say how
 good it is. It makes no decisions, it queues nothing, and it never writes.
@@ -25,18 +28,26 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
+from typing import Generic, TypeVar
 
 from crds.client.errors import ApiError, Gone, InternalError, Malformed, Unavailable
 from crds.client.resources import Resource
 from crds.client.retry import backoff
-from crds.client.store import Change, Indexer, Object, Store, key_of, metadata_alone, slim
-from crds.client.transport import INACTIVITY, PAGE, KubeClient
+from crds.client.store import Change, Indexer, IndexerOf, Key, Object, Store, key_of, metadata_alone, slim
+from crds.client.transport import INACTIVITY, KubeClient
 from crds.client.watch_stream import BOOKMARK, DELETED, WatchEvent
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 # (event, old, new): ADDED(None, new), MODIFIED(old, new), DELETED(old, None).
-OnChange = Callable[[str, Object | None, Object | None], None]
+OnChangeOf = Callable[[str, T | None, T | None], None]
+OnChange = OnChangeOf[Object]
+
+# Objects per page of a list. A page is in memory as a whole, decoded: 200 Deployments are 10 MiB.
+PAGE = 200
+# How much larger the pages get when a list took longer than its snapshot was kept.
+LARGER = 10
 
 BACKOFF_BASE = 0.8
 BACKOFF_CAP = 30.0
@@ -48,19 +59,21 @@ FRUITLESS = 3
 _BATCH = 200
 
 
-class Informer:
+class ShapedInformer(Generic[T]):
+    """Keeps what `shape` makes of each object; None: nothing, as if the object was not there."""
+
     def __init__(
         self,
         client: KubeClient,
         res: Resource,
+        shape: Callable[[Object], T | None],
+        *,
         namespace: str | None = None,
         label_selector: str | None = None,
         field_selector: str | None = None,
-        *,
-        indexers: Mapping[str, Indexer] | None = None,
-        on_change: OnChange | None = None,
+        indexers: Mapping[str, IndexerOf[T]] | None = None,
+        on_change: OnChangeOf[T] | None = None,
         metadata_only: bool = False,
-        transform: Callable[[Object], Object] | None = None,
         inactivity: float = INACTIVITY,
         page: int = PAGE,
         clock: Callable[[], float] = time.monotonic,
@@ -73,14 +86,15 @@ class Informer:
         self.connected = False
         self.last_error: ApiError | None = None
         self._client = client
+        self._shape = shape
         self._namespace = namespace
         self._label_selector, self._field_selector = label_selector, field_selector
-        self._listeners: list[OnChange] = [on_change] if on_change is not None else []
+        self._listeners: list[OnChangeOf[T]] = [on_change] if on_change is not None else []
         self._metadata_only = metadata_only
-        self._transform = transform
-        self._inactivity, self._page = inactivity, page
+        self._inactivity = inactivity
+        self._page = self._usual_page = page
         self._clock, self._sleep, self._dice = clock, sleep, dice
-        self._store = Store(indexers)
+        self._store: Store[T] = Store(indexers)
         self._version: str | None = None
         self._heard_at = -math.inf
         self._failures = 0
@@ -91,13 +105,13 @@ class Informer:
     def __len__(self) -> int:
         return len(self._store)
 
-    def get(self, namespace: str | None, name: str) -> Object | None:
+    def get(self, namespace: str | None, name: str) -> T | None:
         return self._store.get((namespace or "", name))
 
-    def items(self) -> list[Object]:
+    def items(self) -> list[T]:
         return list(self._store)
 
-    def by_index(self, name: str, value: Hashable) -> list[Object]:
+    def by_index(self, name: str, value: Hashable) -> list[T]:
         return self._store.by_index(name, value)
 
     def index_values(self, name: str) -> list[Hashable]:
@@ -107,7 +121,7 @@ class Informer:
         """Seconds since the server was last heard; infinite before the first list."""
         return self._clock() - self._heard_at
 
-    def subscribe(self, on_change: OnChange) -> None:
+    def subscribe(self, on_change: OnChangeOf[T]) -> None:
         """One more callback; it hears of changes from now on, not of what is already there."""
         self._listeners.append(on_change)
 
@@ -146,7 +160,7 @@ class Informer:
         return max(pause, retry_after)
 
     async def _list(self) -> None:
-        listed = await self._client.list_(
+        pages = self._client.pages(
             self.resource,
             self._namespace,
             self._label_selector,
@@ -154,16 +168,35 @@ class Informer:
             metadata_only=self._metadata_only,
             page=self._page,
         )
-        self._heard()
-        changes = self._store.replace(self._shape(item) for item in listed.items)
+        listed: set[Key] = set()
+        version: str | None = None
+        try:
+            async with contextlib.aclosing(pages):
+                async for page in pages:
+                    self._heard()
+                    version = page.resource_version
+                    # Emptied before anything is waited for: one page of all informers' lists is in memory at a time.
+                    changes: list[Change[T]] = []
+                    page.items.reverse()
+                    while page.items:
+                        changes += self._upsert(page.items.pop(), listed)
+                    await self._tell_all(changes)
+        except Gone:
+            # The snapshot went while we paged through it.
+            self._page *= LARGER
+            raise
+        await self._tell_all(self._store.retain(listed))
+        self._page = self._usual_page
+        # Only now: when the callbacks are cut short by a cancellation, nothing claims to be complete.
+        self._version = version
+        self._fruitless = 0
+        self.synced.set()
+
+    async def _tell_all(self, changes: list[Change[T]]) -> None:
         for number, change in enumerate(changes, 1):
             self._tell(change)
             if number % _BATCH == 0:
                 await asyncio.sleep(0)
-        # Only now: when the callbacks are cut short by a cancellation, nothing claims to be complete.
-        self._version = listed.resource_version
-        self._fruitless = 0
-        self.synced.set()
 
     async def _watch(self) -> None:
         events = self._client.watch(
@@ -189,16 +222,21 @@ class Informer:
         elif event.type == BOOKMARK:
             changes = []
         else:
-            changes = self._store.upsert(self._shape(event.object))
+            changes = self._upsert(event.object)
         self._version = event.resource_version
         for change in changes:
             self._tell(change)
 
-    def _shape(self, obj: Object) -> Object:
-        kept = metadata_alone(slim(obj)) if self._metadata_only else slim(obj)
-        return self._transform(kept) if self._transform is not None else kept
+    def _upsert(self, obj: Object, listed: set[Key] | None = None) -> list[Change[T]]:
+        slimmed = slim(obj)
+        kept = self._shape(metadata_alone(slimmed) if self._metadata_only else slimmed)
+        if kept is None:
+            return self._store.remove(key_of(obj))
+        if listed is not None:
+            listed.add(key_of(obj))
+        return self._store.upsert(obj, kept)
 
-    def _tell(self, change: Change) -> None:
+    def _tell(self, change: Change[T]) -> None:
         for listener in self._listeners:
             try:
                 listener(change.event, change.old, change.new)
@@ -235,3 +273,46 @@ class Informer:
         if self.last_error is None or type(self.last_error) is not type(error):
             log.log(level, "watching %s was interrupted: %s", self.resource.plural, error)
         self.last_error = error
+
+
+class Informer(ShapedInformer[Object]):
+    """Keeps the objects as they are, without managedFields; `transform` may leave out more."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        res: Resource,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        *,
+        indexers: Mapping[str, Indexer] | None = None,
+        on_change: OnChange | None = None,
+        metadata_only: bool = False,
+        transform: Callable[[Object], Object] | None = None,
+        inactivity: float = INACTIVITY,
+        page: int = PAGE,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        super().__init__(
+            client,
+            res,
+            transform or _as_it_is,
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            indexers=indexers,
+            on_change=on_change,
+            metadata_only=metadata_only,
+            inactivity=inactivity,
+            page=page,
+            clock=clock,
+            sleep=sleep,
+            dice=dice,
+        )
+
+
+def _as_it_is(obj: Object) -> Object:
+    return obj

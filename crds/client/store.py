@@ -1,16 +1,16 @@
 """The objects an informer knows, by key and by index, and what changed. Pure: no clock, no network.
 
-Owned by one informer, which alone writes; everyone in the same event loop may read. What it hands out are the
-stored dicts themselves, so readers must not change them (copying 5,000 objects per reconcile is
-what this cache is there to avoid).
+Owned by one informer, which alone writes; everyone in the same event loop may read. What is kept of an object is its
+owner's choice: the dict, or something smaller that was made of it. What it hands out are the stored values
+themselves, so readers must not change them (copying 5,000 objects per reconcile is what this cache is there to avoid).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from crds.client.watch_stream import ADDED, DELETED, MODIFIED
 
@@ -18,18 +18,28 @@ log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 Key = tuple[str, str]
-Indexer = Callable[[Object], Iterable[Hashable]]
+T = TypeVar("T")
+#: Under which values a kept object is found. Must say the same whenever it is asked about the same object.
+IndexerOf = Callable[[T], Iterable[Hashable]]
+Indexer = IndexerOf[Object]
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Change(Generic[T]):
     """ADDED has no `old`, DELETED has no `new`."""
 
     event: str
-    old: Object | None
-    new: Object | None
+    old: T | None
+    new: T | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry(Generic[T]):
+    kept: T
+    version: str
+    uid: str
 
 
 def key_of(obj: Mapping[str, Any]) -> Key:
@@ -71,88 +81,84 @@ def metadata_alone(obj: Object) -> Object:
     return {key: obj[key] for key in ("apiVersion", "kind", "metadata") if key in obj}
 
 
-class Store:
-    def __init__(self, indexers: Mapping[str, Indexer] | None = None) -> None:
-        self._objects: dict[Key, Object] = {}
+class Store(Generic[T]):
+    def __init__(self, indexers: Mapping[str, IndexerOf[T]] | None = None) -> None:
+        self._entries: dict[Key, _Entry[T]] = {}
         self._indexers = dict(indexers or {})
         # Dicts as ordered sets: the same order on every replica.
         self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {name: {} for name in self._indexers}
-        self._entries: dict[Key, list[tuple[str, Hashable]]] = {}
 
     def __len__(self) -> int:
-        return len(self._objects)
+        return len(self._entries)
 
-    def __iter__(self) -> Iterator[Object]:
-        return iter(self._objects.values())
+    def __iter__(self) -> Iterator[T]:
+        return (entry.kept for entry in self._entries.values())
 
-    def get(self, key: Key) -> Object | None:
-        return self._objects.get(key)
+    def get(self, key: Key) -> T | None:
+        entry = self._entries.get(key)
+        return entry.kept if entry is not None else None
 
-    def by_index(self, name: str, value: Hashable) -> list[Object]:
+    def by_index(self, name: str, value: Hashable) -> list[T]:
         """KeyError for an index that was not declared: a typo must not look like an empty answer."""
-        return [self._objects[key] for key in self._indexes[name].get(value, ())]
+        return [self._entries[key].kept for key in self._indexes[name].get(value, ())]
 
     def index_values(self, name: str) -> list[Hashable]:
         return list(self._indexes[name])
 
-    def upsert(self, obj: Object) -> list[Change]:
-        """Store `obj`. Two changes when the object of this name was deleted and made again meanwhile."""
+    def upsert(self, obj: Object, kept: T) -> list[Change[T]]:
+        """Store what is kept of `obj`. Two changes when it was deleted and made again under its name meanwhile."""
         key = key_of(obj)
-        old = self._objects.get(key)
-        if old is not None and _version(old) == _version(obj):
-            return []
-        self._unindex(key)
-        self._objects[key] = obj
-        self._index(key, obj)
+        old = self._entries.get(key)
         if old is None:
-            return [Change(ADDED, None, obj)]
-        if _uid(old) != _uid(obj):
-            return [Change(DELETED, old, None), Change(ADDED, None, obj)]
-        return [Change(MODIFIED, old, obj)]
+            self._put(key, obj, kept)
+            return [Change(ADDED, None, kept)]
+        if old.version == _version(obj):
+            return []
+        self._unindex(key, old.kept)
+        self._put(key, obj, kept)
+        if old.uid != _uid(obj):
+            return [Change(DELETED, old.kept, None), Change(ADDED, None, kept)]
+        return [Change(MODIFIED, old.kept, kept)]
 
-    def remove(self, key: Key) -> list[Change]:
-        old = self._objects.pop(key, None)
+    def remove(self, key: Key) -> list[Change[T]]:
+        old = self._entries.pop(key, None)
         if old is None:
             return []
-        self._unindex(key)
-        return [Change(DELETED, old, None)]
+        self._unindex(key, old.kept)
+        return [Change(DELETED, old.kept, None)]
 
-    def replace(self, objects: Iterable[Object]) -> list[Change]:
-        """Make the content that of a fresh list; what is no longer in it counts as deleted."""
-        fresh = {key_of(obj): obj for obj in objects}
-        changes: list[Change] = []
-        for key in [key for key in self._objects if key not in fresh]:
-            changes += self.remove(key)
-        for obj in fresh.values():
-            changes += self.upsert(obj)
-        return changes
+    def retain(self, keys: Container[Key]) -> list[Change[T]]:
+        """Remove all but these: a fresh list did not have the others."""
+        return [change for key in [key for key in self._entries if key not in keys] for change in self.remove(key)]
 
-    def _index(self, key: Key, obj: Object) -> None:
-        entries: list[tuple[str, Hashable]] = []
+    def _put(self, key: Key, obj: Object, kept: T) -> None:
+        self._entries[key] = _Entry(kept, _version(obj), _uid(obj))
+        for name, value in self._values(key, kept):
+            self._indexes[name].setdefault(value, {})[key] = None
+
+    def _unindex(self, key: Key, kept: T) -> None:
+        for name, value in self._values(key, kept):
+            keys = self._indexes[name].get(value, {})
+            keys.pop(key, None)
+            if not keys:
+                self._indexes[name].pop(value, None)
+
+    def _values(self, key: Key, kept: T) -> Iterator[tuple[str, Hashable]]:
+        """Asked again when the object goes rather than remembered: that would take as much memory as small objects."""
         for name, indexer in self._indexers.items():
             try:
-                values = list(dict.fromkeys(indexer(obj)))
+                values = dict.fromkeys(indexer(kept))
             except Exception:
                 # An object of a shape that the indexer's author did not think of must not stop the others.
                 log.exception("the index %s fails for %s; the object is left out of it", name, key)
                 continue
             for value in values:
-                self._indexes[name].setdefault(value, {})[key] = None
-                entries.append((name, value))
-        if entries:
-            self._entries[key] = entries
-
-    def _unindex(self, key: Key) -> None:
-        for name, value in self._entries.pop(key, ()):
-            keys = self._indexes[name][value]
-            del keys[key]
-            if not keys:
-                del self._indexes[name][value]
+                yield name, value
 
 
-def _version(obj: Object) -> object:
-    return obj["metadata"].get("resourceVersion")
+def _version(obj: Object) -> str:
+    return str(obj["metadata"].get("resourceVersion", ""))
 
 
-def _uid(obj: Object) -> object:
-    return obj["metadata"].get("uid")
+def _uid(obj: Object) -> str:
+    return str(obj["metadata"].get("uid", ""))

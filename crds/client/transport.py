@@ -16,6 +16,7 @@ Errors: `crds.client.errors`. What is retried: `crds.client.retry`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -178,11 +179,11 @@ class KubeClient:
         """All objects, fetched in pages of one consistent snapshot. When the snapshot expires on the way
         (410), the list is made again, unpaged."""
         try:
-            return await self._pages(res, namespace, label_selector, field_selector, metadata_only, page)
+            return await self._whole_list(res, namespace, label_selector, field_selector, metadata_only, page)
         except Gone:
-            return await self._pages(res, namespace, label_selector, field_selector, metadata_only, 0)
+            return await self._whole_list(res, namespace, label_selector, field_selector, metadata_only, 0)
 
-    async def _pages(
+    async def _whole_list(
         self,
         res: Resource,
         namespace: str | None,
@@ -191,11 +192,31 @@ class KubeClient:
         metadata_only: bool,
         page: int,
     ) -> ObjectList:
+        items: list[Object] = []
+        version = ""
+        pages = self.pages(res, namespace, label_selector, field_selector, metadata_only=metadata_only, page=page)
+        async with contextlib.aclosing(pages):
+            async for found in pages:
+                items += found.items
+                version = found.resource_version
+        return ObjectList(items, version)
+
+    async def pages(
+        self,
+        res: Resource,
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        *,
+        metadata_only: bool = False,
+        page: int = PAGE,
+    ) -> AsyncGenerator[ObjectList, None]:
+        """The same list, page by page (`page` 0: in one). Nothing of a page is kept here: who empties its `items`
+        frees it. Raises `Gone` when the snapshot expires on the way. Iterate inside `contextlib.aclosing`."""
         params = params_of(
             labelSelector=label_selector, fieldSelector=field_selector, limit=str(page) if page else None
         )
         accept = partial_metadata("PartialObjectMetadataList") if metadata_only else JSON
-        items: list[Object] = []
         token = ""
         while True:
             call = call_for(
@@ -207,22 +228,26 @@ class KubeClient:
                 accept=accept,
                 repeat=Repeat.ANY,
             )
-            body = self._object(call, await self._session.call(call))
-            metadata = body.get("metadata")
-            found = body.get("items")
-            version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
-            found = [] if found is None else found
-            if not isinstance(found, list) or not isinstance(version, str) or not version:
-                raise Malformed(200, "Malformed", "the answer is no list of objects", target=call.target)
-            for item in found:
-                if not isinstance(item, dict) or not isinstance(item.get("metadata"), dict):
-                    raise Malformed(200, "Malformed", "an item of the list is no object", target=call.target)
-                item.setdefault("apiVersion", res.api_version)
-                item.setdefault("kind", res.kind)
-                items.append(item)
-            token = str(metadata.get("continue") or "") if isinstance(metadata, dict) else ""
+            found, token = self._page(res, call, await self._session.call(call))
+            yield found
             if not token:
-                return ObjectList(items, version)
+                return
+
+    def _page(self, res: Resource, call: Call, answer: bytes) -> tuple[ObjectList, str]:
+        """The page, and the token of the next one ("" when it is the last)."""
+        body = self._object(call, answer)
+        metadata = body.get("metadata")
+        found = body.get("items")
+        version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+        found = [] if found is None else found
+        if not isinstance(found, list) or not isinstance(version, str) or not version:
+            raise Malformed(200, "Malformed", "the answer is no list of objects", target=call.target)
+        for item in found:
+            if not isinstance(item, dict) or not isinstance(item.get("metadata"), dict):
+                raise Malformed(200, "Malformed", "an item of the list is no object", target=call.target)
+            item.setdefault("apiVersion", res.api_version)
+            item.setdefault("kind", res.kind)
+        return ObjectList(found, version), str(metadata.get("continue") or "") if isinstance(metadata, dict) else ""
 
     async def create(
         self,

@@ -19,48 +19,69 @@ from crds.client.store import (
 )
 from tests.support.fake_api import obj
 
+Whole = Store[dict[str, Any]]
 
-def told(changes: list[Change]) -> list[tuple[str, str]]:
+
+def put(store: Whole, whole: dict[str, Any]) -> list[Change[dict[str, Any]]]:
+    return store.upsert(whole, whole)
+
+
+def replace(store: Whole, objects: list[dict[str, Any]]) -> list[Change[dict[str, Any]]]:
+    """What a list does."""
+    changes = [change for whole in objects for change in put(store, whole)]
+    return changes + store.retain({key_of(whole) for whole in objects})
+
+
+def told(changes: list[Change[dict[str, Any]]]) -> list[tuple[str, str]]:
     return [(change.event, (change.new or change.old or {})["metadata"]["name"]) for change in changes]
 
 
 def test_a_new_object_is_added_and_a_new_version_modifies() -> None:
-    store = Store()
-    assert told(store.upsert(obj("a", "1"))) == [("ADDED", "a")]
-    (change,) = store.upsert(obj("a", "2"))
+    store: Whole = Store()
+    assert told(put(store, obj("a", "1"))) == [("ADDED", "a")]
+    (change,) = put(store, obj("a", "2"))
     assert (change.event, change.old, change.new) == ("MODIFIED", obj("a", "1"), obj("a", "2"))
 
 
 def test_the_same_version_again_is_no_change() -> None:
-    store = Store()
-    store.upsert(obj("a", "1"))
-    assert store.upsert(obj("a", "1")) == []
+    store: Whole = Store()
+    put(store, obj("a", "1"))
+    assert put(store, obj("a", "1")) == []
 
 
 def test_another_uid_under_the_name_is_a_deletion_and_an_addition() -> None:
-    store = Store()
-    store.upsert(obj("a", "1"))
-    assert told(store.upsert(obj("a", "2", metadata={"uid": "other"}))) == [("DELETED", "a"), ("ADDED", "a")]
+    store: Whole = Store()
+    put(store, obj("a", "1"))
+    assert told(put(store, obj("a", "2", metadata={"uid": "other"}))) == [("DELETED", "a"), ("ADDED", "a")]
 
 
 def test_a_relist_deletes_what_is_gone_and_tells_only_differences() -> None:
-    store = Store()
+    store: Whole = Store()
     for name in "abc":
-        store.upsert(obj(name, "1"))
-    changes = store.replace([obj("a", "1"), obj("b", "2"), obj("d", "3")])
-    assert told(changes) == [("DELETED", "c"), ("MODIFIED", "b"), ("ADDED", "d")]
+        put(store, obj(name, "1"))
+    changes = replace(store, [obj("a", "1"), obj("b", "2"), obj("d", "3")])
+    assert told(changes) == [("MODIFIED", "b"), ("ADDED", "d"), ("DELETED", "c")]
+
+
+def test_what_is_kept_may_be_something_else_than_the_object() -> None:
+    store: Store[int] = Store({"parity": lambda number: (number % 2,)})
+    store.upsert(obj("a", "1"), 4)
+    (change,) = store.upsert(obj("a", "2"), 5)
+    assert (change.old, change.new) == (4, 5)
+    assert (store.by_index("parity", 0), store.by_index("parity", 1), list(store)) == ([], [5], [5])
 
 
 def test_removing_the_unknown_is_no_change() -> None:
-    assert Store().remove(("ns", "a")) == []
+    store: Whole = Store()
+    assert store.remove(("ns", "a")) == []
 
 
 def test_indexes_follow_the_objects() -> None:
-    store = Store({"namespace": by_namespace, "app": by_label("app")})
-    store.upsert(obj("a", "1", metadata={"labels": {"app": "x"}}))
-    store.upsert(obj("b", "1", namespace="other", metadata={"labels": {"app": "x"}}))
+    store: Whole = Store({"namespace": by_namespace, "app": by_label("app")})
+    put(store, obj("a", "1", metadata={"labels": {"app": "x"}}))
+    put(store, obj("b", "1", namespace="other", metadata={"labels": {"app": "x"}}))
     assert [o["metadata"]["name"] for o in store.by_index("app", "x")] == ["a", "b"]
-    store.upsert(obj("a", "2", metadata={"labels": {"app": "y"}}))
+    put(store, obj("a", "2", metadata={"labels": {"app": "y"}}))
     assert [o["metadata"]["name"] for o in store.by_index("app", "x")] == ["b"]
     store.remove(("other", "b"))
     assert store.by_index("app", "x") == []
@@ -69,8 +90,9 @@ def test_indexes_follow_the_objects() -> None:
 
 
 def test_an_index_that_nobody_declared_is_an_error() -> None:
+    store: Whole = Store()
     with pytest.raises(KeyError):
-        Store().by_index("typo", "x")
+        store.by_index("typo", "x")
 
 
 def test_only_the_controlling_owner_counts() -> None:
@@ -83,8 +105,8 @@ def test_an_indexer_that_fails_leaves_the_object_readable(caplog: pytest.LogCapt
     def broken(obj: dict[str, Any]) -> list[str]:
         return [obj["spec"]["nowhere"]]
 
-    store = Store({"broken": broken, "namespace": by_namespace})
-    store.upsert(obj("a", "1"))
+    store: Whole = Store({"broken": broken, "namespace": by_namespace})
+    put(store, obj("a", "1"))
     assert store.get(("ns", "a")) is not None
     assert len(store.by_index("namespace", "ns")) == 1
     assert "the index broken fails" in caplog.text
@@ -109,11 +131,11 @@ versions = st.dictionaries(st.sampled_from("abcde"), st.integers(1, 3))
 
 @given(st.lists(versions, max_size=6))
 def test_replaying_the_changes_gives_the_content(lists: list[dict[str, int]]) -> None:
-    store = Store({"label": by_label("v")})
+    store: Whole = Store({"label": by_label("v")})
     replayed: dict[Any, Any] = {}
     for content in lists:
         objects = [obj(n, str(v), metadata={"labels": {"v": str(v)}}) for n, v in content.items()]
-        for change in store.replace(objects):
+        for change in replace(store, objects):
             target = change.new or change.old
             assert target is not None
             if change.event == "DELETED":

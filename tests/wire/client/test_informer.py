@@ -7,13 +7,14 @@ counts, so a hot loop would show as hundreds of requests.
 
 import asyncio
 import logging
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from crds.client import Credentials, Informer, KubeClient, RetryPolicy, by_namespace
+from crds.client import Credentials, Informer, KubeClient, RetryPolicy, ShapedInformer, by_namespace
 from crds.client.resources import PODS, SECRETS
 from crds.client.store import LAST_APPLIED
 from tests.support.fake_api import Answer, FakeApi, Feed, Watch, obj, object_list, refusal, status
@@ -183,7 +184,7 @@ async def test_a_410_in_the_stream_lists_again_and_finds_what_was_missed(world: 
         feed.send("ERROR", status(410, "Expired"))
         await first_watch(world, "50")
         await world.until_told(5)
-    assert world.told[3:] == [("DELETED", "a", "6"), ("ADDED", "c", "44")]
+    assert world.told[3:] == [("ADDED", "c", "44"), ("DELETED", "a", "6")]
     assert [feed.resource_version for feed in world.watch.feeds] == ["5", "50"]
 
 
@@ -254,7 +255,7 @@ async def test_a_server_that_came_back_with_older_state_is_listed_again(world: W
     world.watch.refuse(refusal(504, "Timeout", causes=causes, retryAfterSeconds=1))
     async with running(world.informer()):
         await first_watch(world, "7")
-    assert world.told[2:] == [("DELETED", "a", "5000"), ("MODIFIED", "b", "7")]
+    assert world.told[2:] == [("MODIFIED", "b", "7"), ("DELETED", "a", "5000")]
 
 
 @pytest.mark.parametrize("answer", [refusal(504, "Timeout"), refusal(403, "Forbidden"), Answer(502, body=b"<html>")])
@@ -417,6 +418,77 @@ async def test_secrets_by_metadata_hold_no_data_even_from_a_server_that_sends_it
         await world.until_told(2)
         assert [sorted(item) for item in informer.items()] == [["apiVersion", "kind", "metadata"], ["metadata"]]
     assert "as=PartialObjectMetadata;" in feed.seen.headers["Accept"]
+
+
+async def test_a_shape_is_all_that_is_kept_and_none_is_nothing(world: World) -> None:
+    def shape(whole: dict[str, Any]) -> int | None:
+        number = int(whole["metadata"]["resourceVersion"])
+        return number if number < 7 else None
+
+    told: list[tuple[str, int | None, int | None]] = []
+    world.lists(listed("5", "a", "b"))
+    informer = ShapedInformer(
+        world.client,
+        PODS,
+        shape,
+        indexers={"tens": lambda number: (number // 10,)},
+        on_change=lambda event, old, new: told.append((event, old, new)),
+        sleep=world.sleep,
+    )
+    task = asyncio.create_task(informer.run())
+    try:
+        feed = await first_watch(world)
+        feed.send("MODIFIED", obj("a", "6"))
+        feed.send("MODIFIED", obj("a", "7"))
+        feed.send("ADDED", obj("c", "8"))
+        feed.end()
+        await first_watch(world, "8")
+        assert told == [("ADDED", None, 5), ("ADDED", None, 5), ("MODIFIED", 5, 6), ("DELETED", 6, None)]
+        assert (informer.items(), informer.by_index("tens", 0), len(informer)) == ([5], [5], 1)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_of_a_list_one_page_at_a_time_is_in_memory(world: World) -> None:
+    """Each object is given something that can be counted while the object lives."""
+
+    class Tracked:
+        pass
+
+    alive: weakref.WeakSet[Tracked] = weakref.WeakSet()
+    most = 0
+
+    def shape(whole: dict[str, Any]) -> str:
+        nonlocal most
+        tracked = Tracked()
+        whole["metadata"]["tracked"] = tracked
+        alive.add(tracked)
+        most = max(most, len(alive))
+        return str(whole["metadata"]["name"])
+
+    pages = [object_list("5", *(obj(f"{page}-{n}", "5") for n in range(10)), token=f"t{page}") for page in range(5)]
+    world.lists(*(Answer(json=page) for page in pages), listed("5"))
+    informer = ShapedInformer(world.client, PODS, shape, page=10, sleep=world.sleep)
+    task = asyncio.create_task(informer.run())
+    try:
+        await first_watch(world)
+        assert len(informer) == 50
+        assert most <= 10
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_list_that_outlives_its_snapshot_is_made_in_larger_pages(world: World) -> None:
+    world.lists(
+        Answer(json=object_list("5", obj("a", "1"), token="t")),
+        refusal(410, "Expired"),
+        listed("9", "b"),
+    )
+    async with running(world.informer(page=1)):
+        await first_watch(world, "9")
+        assert [seen.query["limit"] for seen in world.api.seen("GET", PATH)] == ["1", "1", "10"]
 
 
 async def test_a_transform_that_fails_is_survived(world: World, caplog: pytest.LogCaptureFixture) -> None:
