@@ -1,184 +1,232 @@
-"""Our data path beside nginx, haproxy and an aiohttp proxy: `python -m bench.gateway.compare --help`.
+"""Our data path beside nginx, haproxy and an aiohttp proxy, in front of one upstream.
 
-Prints a table per workload and, last, one JSON line whose `metrics` name every figure.
+    python -m bench.gateway.compile build/compiled
+    python -m bench.gateway.compare --compiled build/compiled --results bench/results/gateway-compare.json
+
+Every build of ours that is there takes part: pure (from the source tree), compiled, and express. Prints a table per
+workload while it runs and, last, one JSON line whose `metrics` name every figure. With --results the same goes to a
+file, with every round; beside it a table for people (.md) and a plot (.png). Give it the machine: ratios move by a
+tenth when something else runs. The default takes about 45 minutes; try `--rounds 1 --seconds 1` first.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import re
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from bench.gateway.peers import Process, free_port, nginx_command, peers
+from bench.gateway import latency, machine, report, wrk
+from bench.gateway.peers import Peer, nginx_command, peers
+from bench.gateway.processes import Process, forget_peak, free_port, status_bytes
+from bench.gateway.spread import median, ratios, text
+from bench.gateway.targets import verdicts
+from bench.gateway.variants import NAMES
 from bench.gateway.workloads import WORKLOADS, Workload, script, upstream_config
 
-
-@dataclass
-class Run:
-    """One run of one peer."""
-
-    requests: int
-    seconds: float
-    cpu_us: float  # per request
-    p50_us: float
-    p99_us: float
-    resident: int
-    errors: int
+_OTHERS = ("haproxy", "aiohttp", "nginx_tuned")
+Rounds = dict[str, list[float]]  # a figure's name to its value in every round
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.gateway.compare", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.gateway.compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = ", ".join(workload.name for workload in WORKLOADS)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
-    parser.add_argument("--seconds", type=int, default=5, help="length of a run (default 5)")
-    parser.add_argument("--workloads", default="", help="comma-separated names (default all)")
+    parser.add_argument("--seconds", type=int, default=4, help="length of a run (default 4)")
+    parser.add_argument(
+        "--reference-seconds", type=int, default=2, help="length of the nginx run before and after each (default 2)"
+    )
+    parser.add_argument("--workloads", default="", help=f"comma-separated, of: {names} (default all)")
     parser.add_argument("--peers", default="", help="comma-separated names besides nginx (default all)")
-    parser.add_argument("--compiled", type=Path, help="tree with compiled modules, from bench.gateway.compile")
+    parser.add_argument(
+        "--compiled", type=Path, metavar="DIR", help="where `python -m bench.gateway.compile DIR` put the other builds"
+    )
     parser.add_argument("--cores", default="0,1", help="cores for load and upstream, and for the proxy (default 0,1)")
-    parser.add_argument("--plot", type=Path, help="write a bar chart of CPU per request here")
+    parser.add_argument("--no-latency", action="store_true", help="leave out the added latency at half load")
+    parser.add_argument("--rate", type=float, help="requests a second for it (default half of the slowest peer's)")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="write results to FILE.json, and .md and .png beside it"
+    )
+    parser.add_argument("--render", type=Path, metavar="FILE", help="only write .md and .png of this result again")
     return parser.parse_args()
 
 
-def microseconds(text: str) -> float:
-    found = re.fullmatch(r"([0-9.]+)(us|ms|s|m)", text)
-    if found is None:  # wrk writes nan when nothing was completed
-        return float("nan")
-    return float(found.group(1)) * {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}[found.group(2)]
+class Comparison:
+    """The running proxies, and what was measured of them so far."""
 
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.load_core, self.proxy_core = options.cores.split(",")
+        self.running: dict[str, Process] = {}
+        self.metrics: dict[str, float] = {}
+        self.workloads: list[dict[str, Any]] = []
 
-def run_once(process: Process, workload: Workload, lua: Path, seconds: int, core: str) -> Run:
-    before, started = process.cpu_ns(), time.monotonic()
-    command = ["taskset", "-c", core, "wrk", "-t1", f"-c{workload.connections}", f"-d{seconds}s", "--latency"]
-    url = f"http://127.0.0.1:{process.port}"
-    out = subprocess.run(
-        [*command, "-s", str(lua), url], capture_output=True, text=True, check=True, timeout=seconds + 60
-    ).stdout
-    elapsed, after = time.monotonic() - started, process.cpu_ns()
-    if not (after > before and "Latency Distribution" in out and " requests in" in out):
-        raise SystemExit(f"{workload.name}: the proxy did not answer: {out}\n{process.errors()}")
-    requests = int(re.search(r"(\d+) requests in", out).group(1))  # type: ignore[union-attr]
-    errors = sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", out))
-    errors += sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", out)))
-    return Run(
-        requests,
-        elapsed,
-        (after - before) / 1000 / max(requests, 1),
-        microseconds(re.search(r"50%\s+(\S+)", out).group(1)),  # type: ignore[union-attr]
-        microseconds(re.search(r"99%\s+(\S+)", out).group(1)),  # type: ignore[union-attr]
-        process.resident(),
-        errors,
-    )
+    def once(self, name: str, lua: Path, workload: Workload, seconds: int) -> wrk.Run:
+        return wrk.run(self.running[name], lua, workload.connections, seconds, self.load_core)
 
-
-def spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
-
-
-def report(workload: Workload, runs: dict[str, list[Run]], metrics: dict[str, float]) -> None:
-    print(f"\n{workload.name}: {workload.what}, {workload.connections} connections")
-    print(f"{'':12} {'rps':>8} {'p50 us':>8} {'p99 us':>8} {'CPU us':>8} {'RSS MiB':>8}  rps per core vs nginx")
-    for name, own in runs.items():
-        cpu = statistics.median(run.cpu_us for run in own)
-        ratios = [reference.cpu_us / run.cpu_us for reference, run in zip(runs["nginx"], own, strict=True)]
-        rps = statistics.median(run.requests / run.seconds for run in own)
-        p50, p99 = (statistics.median(getattr(run, field) for run in own) for field in ("p50_us", "p99_us"))
-        resident = max(run.resident for run in own)
-        errors = sum(run.errors for run in own)
-        print(
-            f"{name:12} {rps:8.0f} {p50:8.0f} {p99:8.0f} {cpu:8.2f} {resident / 2**20:8.1f}  {spread(ratios)}"
-            + (f"  ERRORS: {errors}" if errors else "")
+    def measure(self, workload: Workload, lua: Path) -> None:
+        """All rounds of one workload. nginx runs before and after every other run, and is compared with both."""
+        names = list(self.running)
+        runs: dict[str, list[wrk.Run]] = {name: [] for name in names}
+        against: dict[str, list[float]] = {name: [] for name in names}
+        for name in names:  # warms up connections, memory and caches
+            self.once(name, lua, workload, 1)
+            forget_peak(self.running[name].pid)
+        warm = {name: process.resident() for name, process in self.running.items()}
+        others = names[1:]
+        for turn in range(self.options.rounds):
+            before = self.once("nginx", lua, workload, self.options.reference_seconds)
+            runs["nginx"].append(before)
+            against["nginx"].append(1.0)
+            for name in others[turn % len(others) :] + others[: turn % len(others)]:
+                run = self.once(name, lua, workload, self.options.seconds)
+                after = self.once("nginx", lua, workload, self.options.reference_seconds)
+                runs[name].append(run)
+                against[name].append((before.cpu_us + after.cpu_us) / 2 / run.cpu_us)
+                before = after
+        found: dict[str, Rounds] = {}
+        for name in names:
+            found[name] = {
+                "rps": [run.rps for run in runs[name]],
+                "cpu_us": [run.cpu_us for run in runs[name]],
+                "p50_us": [run.p50_us for run in runs[name]],
+                "p99_us": [run.p99_us for run in runs[name]],
+                "errors": [run.errors for run in runs[name]],
+                "resident": [run.resident for run in runs[name]],
+                "ratio_nginx": against[name],
+            }
+        memory = {name: (warm[name], status_bytes(self.running[name].pid, "VmHWM")) for name in names}
+        self.tell(workload, found, memory)
+        self.workloads.append(
+            {
+                "name": workload.name,
+                "what": workload.what,
+                "connections": workload.connections,
+                "peers": found,
+                "rss": {name: {"warm_bytes": warm, "peak_bytes": peak} for name, (warm, peak) in memory.items()},
+            }
         )
-        key = f"{workload.name}.{name}"
-        metrics[f"{key}.cpu_us"] = round(cpu, 3)
-        metrics[f"{key}.rps"] = round(rps, 1)
-        metrics[f"{key}.p50_us"] = round(p50, 1)
-        metrics[f"{key}.p99_us"] = round(p99, 1)
-        metrics[f"{key}.rss_bytes"] = resident
-        metrics[f"{key}.errors"] = errors
-        metrics[f"{key}.rps_ratio_nginx"] = round(statistics.median(ratios), 4)
-        metrics[f"{key}.cpu_ratio_nginx"] = round(statistics.median(1 / ratio for ratio in ratios), 4)
+
+    def tell(self, workload: Workload, found: dict[str, Rounds], memory: dict[str, tuple[int, int]]) -> None:
+        print(f"\n{workload.name}: {workload.what}, {workload.connections} connections")
+        print(f"{'':12} {'rps':>8} {'p50 us':>8} {'p99 us':>8} {'CPU us':>8} {'RSS MiB':>8}  rps per core, nginx = 1")
+        for name, rounds in found.items():
+            middle = {figure: median(values) for figure, values in rounds.items()}
+            errors = int(sum(rounds["errors"]))
+            resident = max(rounds["resident"])
+            print(
+                f"{name:12} {middle['rps']:8.0f} {middle['p50_us']:8.0f} {middle['p99_us']:8.0f} "
+                f"{middle['cpu_us']:8.2f} {resident / 2**20:8.1f}  {text(rounds['ratio_nginx'])}"
+                + (f"  ERRORS: {errors}" if errors else ""),
+                flush=True,
+            )
+            key = f"{workload.name}.{name}"
+            for figure, digits in (("cpu_us", 3), ("rps", 1), ("p50_us", 1), ("p99_us", 1)):
+                self.metrics[f"{key}.{figure}"] = round(middle[figure], digits)
+            self.metrics[f"{key}.rss_bytes"] = resident
+            self.metrics[f"{key}.errors"] = errors
+            self.metrics[f"{key}.rps_ratio_nginx"] = round(middle["ratio_nginx"], 4)
+            self.metrics[f"{key}.cpu_ratio_nginx"] = round(1 / middle["ratio_nginx"], 4)
+            if name in NAMES:
+                warm, peak = memory[name]
+                self.metrics[f"{key}.rss_growth_bytes"] = int(rounds["resident"][-1]) - warm
+                self.metrics[f"{key}.rss_peak_bytes"] = peak
+                for other in set(_OTHERS) & set(found):
+                    # By way of nginx, so that each is compared with what ran next to it.
+                    against = ratios(rounds["ratio_nginx"], found[other]["ratio_nginx"])
+                    self.metrics[f"{key}.rps_ratio_{other}"] = round(median(against), 4)
+
+    def latency(self, upstream: int) -> dict[str, Any]:
+        # The aiohttp proxy would set the rate for everybody, and far below half of what they can do.
+        proxies = {name: process for name, process in self.running.items() if name not in {"aiohttp", "nginx_tuned"}}
+        found = latency.measure(
+            upstream, proxies, self.options.rate, self.options.rounds, self.options.seconds, self.load_core
+        )
+        self.metrics["latency.rate"] = round(found["rate"], 1)
+        self.metrics["latency.failed"] = found["failed"]
+        for name, rounds in found["peers"].items():
+            for figure, values in rounds.items():
+                self.metrics[f"latency.{name}.{figure}"] = round(median(values), 4)
+        return found
 
 
-def plot(path: Path, metrics: dict[str, float], names: list[str], chosen: list[Workload]) -> None:
-    import matplotlib as mpl
+def selected(options: argparse.Namespace) -> tuple[list[Peer], list[Workload]]:
+    found, left_out = peers(options.compiled)
+    for message in left_out:
+        print(message)
+    names = {name for name in options.peers.split(",") if name}
+    wanted = {name for name in options.workloads.split(",") if name}
+    unknown = (names - {peer.name for peer in found}) | (wanted - {workload.name for workload in WORKLOADS})
+    if unknown:
+        raise SystemExit(f"unknown or not there: {', '.join(sorted(unknown))}; see --help")
+    chosen = [peer for peer in found if not names or peer.name in names | {"nginx"}]
+    if len(chosen) < 2:
+        raise SystemExit("nothing to compare nginx with; name a peer")
+    return chosen, [workload for workload in WORKLOADS if not wanted or workload.name in wanted]
 
-    mpl.use("Agg")
-    from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(1.6 * len(chosen) + 3, 4.5))
-    width = 0.8 / len(names)
-    for index, name in enumerate(names):
-        heights = [metrics.get(f"{workload.name}.{name}.rps_ratio_nginx", 0) for workload in chosen]
-        axes.bar([place + index * width for place in range(len(chosen))], heights, width, label=name)
-    axes.axhline(1.0, color="black", linewidth=0.8)
-    axes.set_xticks([place + 0.4 - width / 2 for place in range(len(chosen))], [w.name for w in chosen])
-    axes.set_ylabel("requests per CPU second, nginx = 1")
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(path)
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    chosen, mixes = selected(options)
+    about = machine.record()
+    print(machine.in_words(about), flush=True)
+    comparison = Comparison(options)
+    with tempfile.TemporaryDirectory(prefix="xtrinode-bench-") as name, ExitStack() as stack:
+        directory = Path(name)
+        directory.chmod(0o755)
+        upstream = free_port()
+        command = nginx_command(upstream_config(directory, upstream), directory, "upstream")
+        stack.enter_context(Process(command, comparison.load_core, upstream))
+        for peer in chosen:
+            process = peer.start(directory, free_port(), upstream, comparison.proxy_core)
+            comparison.running[peer.name] = stack.enter_context(process)
+        for workload in mixes:
+            comparison.measure(workload, script(workload, directory))
+        added = None if options.no_latency else comparison.latency(upstream)
+    return {
+        "bench": "gateway.compare",
+        "machine": about,
+        "settings": {
+            "rounds": options.rounds,
+            "seconds": options.seconds,
+            "reference_seconds": options.reference_seconds,
+        },
+        "metrics": comparison.metrics,
+        "targets": [vars(verdict) for verdict in verdicts(comparison.metrics)],
+        "workloads": comparison.workloads,
+        "latency": added,
+    }
 
 
 def main() -> None:
     options = arguments()
+    if options.render:
+        report.render(options.render)
+        return
     missing = [tool for tool in ("nginx", "haproxy", "wrk", "taskset") if shutil.which(tool) is None]
     if missing:
         raise SystemExit(
             f"not installed: {', '.join(missing)}. Type: apt-get install nginx-light haproxy wrk util-linux"
         )
-    load_core, proxy_core = options.cores.split(",")
-    wanted = set(filter(None, options.peers.split(","))) | {"nginx"}
-    chosen = [w for w in WORKLOADS if not options.workloads or w.name in options.workloads.split(",")]
-    metrics: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(prefix="xtrinode-bench-") as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        upstream_port = free_port()
-        config = upstream_config(directory, upstream_port)
-        running = {"upstream": Process(nginx_command(config, directory, "upstream"), int(load_core), upstream_port)}
-        try:
-            for peer in peers(options.compiled):
-                if not options.peers or peer.name in wanted:
-                    port = free_port()
-                    command = peer.command(directory, port, upstream_port)
-                    running[peer.name] = Process(command, int(proxy_core), port, peer.environment)
-            names = [peer for peer in running if peer != "upstream"]
-            for workload in chosen:
-                lua = script(workload, directory)
-                runs: dict[str, list[Run]] = {peer: [] for peer in names}
-                for turn in range(options.rounds + 1):
-                    order = names[turn % len(names) :] + names[: turn % len(names)]
-                    for peer in order:
-                        seconds = options.seconds if turn else 1  # the first round warms up
-                        run = run_once(running[peer], workload, lua, seconds, load_core)
-                        if turn:
-                            runs[peer].append(run)
-                report(workload, runs, metrics)
-        finally:
-            for process in running.values():
-                process.stop()
-    if options.plot:
-        plot(options.plot, metrics, names, chosen)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
-    machine = {
-        "python": platform.python_version(),
-        "kernel": platform.release(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[1], 2),
-        "commit": commit.strip(),
-        "rounds": options.rounds,
-        "seconds": options.seconds,
-    }
+    result = run(options)
+    print()
+    for verdict in result["targets"]:
+        print(
+            f"{'met   ' if verdict['met'] else 'MISSED'} {verdict['metric']} {verdict['value']:g} {verdict['target']}"
+        )
+    if options.results:
+        options.results.parent.mkdir(parents=True, exist_ok=True)
+        options.results.write_text(json.dumps(result, indent=1) + "\n")
+        report.render(options.results)
     sys.stdout.flush()
-    print(json.dumps({"bench": "gateway.compare", "machine": machine, "metrics": metrics}))
+    print(json.dumps({"bench": result["bench"], "machine": result["machine"], "metrics": result["metrics"]}))
 
 
 if __name__ == "__main__":

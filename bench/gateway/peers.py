@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from bench.gateway.processes import Process
+from bench.gateway.variants import NAMES, Missing, Variant, variant
 
 
 @dataclass(frozen=True)
@@ -21,68 +17,20 @@ class Peer:
 
     name: str
     command: Callable[[Path, int, int], list[str]]
-    environment: dict[str, str]
+    build: Variant | None = None  # which of our own it is; None for the others
 
-
-class Process:
-    """A started server; its CPU and memory by the kernel's accounts."""
-
-    def __init__(self, command: list[str], core: int, port: int, environment: dict[str, str] | None = None) -> None:
-        self.port = port
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        self._process = subprocess.Popen(
-            ["taskset", "-c", str(core), *command],
-            env={**os.environ, **(environment or {})},
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-            cwd=ROOT if environment is None or "PYTHONPATH" not in environment else environment["PYTHONPATH"],
-        )
-        deadline = time.monotonic() + 15
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                return
-            except OSError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
-                    raise SystemExit(f"{command[0]} did not come up on port {port}: {self.errors()}") from None
-                time.sleep(0.05)
-
-    def errors(self) -> str:
-        """The last of what it wrote to stderr."""
-        self._errors.seek(0)
-        return self._errors.read().decode(errors="replace")[-2000:]
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def cpu_ns(self) -> int:
-        """CPU time of all its threads, user and system, in nanoseconds."""
-        tasks = Path(f"/proc/{self._process.pid}/task")
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir())
-
-    def resident(self) -> int:
-        """Resident bytes now."""
-        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        return 0
-
-    def stop(self) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    def start(self, directory: Path, port: int, upstream: int, core: str) -> Process:
+        """The running proxy; for our own, sure to be the build that the name says."""
+        command = self.command(directory, port, upstream)
+        if self.build is None:
+            return Process(command, core, port)
+        process = Process(command, core, port, self.build.environment, self.build.root)
+        try:
+            self.build.check(process.pid)
+        except SystemExit:
+            process.stop()
+            raise
+        return process
 
 
 def nginx_command(config: str, directory: Path, name: str) -> list[str]:
@@ -158,15 +106,23 @@ def _ours(directory: Path, port: int, upstream: int) -> list[str]:
 TUNED = "proxy_buffer_size 64k; proxy_buffers 16 64k; proxy_busy_buffers_size 256k;"
 
 
-def peers(compiled: Path | None) -> list[Peer]:
-    """nginx first: it is what the others are compared with."""
+def own(build: Variant) -> Peer:
+    """Our data path in one of its builds."""
+    return Peer(build.name, _ours, build)
+
+
+def peers(compiled: Path | None) -> tuple[list[Peer], list[str]]:
+    """All of them, nginx first, because it is what the others are compared with; and why some are left out."""
     found = [
-        Peer("nginx", _nginx(""), {}),
-        Peer("nginx_tuned", _nginx(TUNED), {}),
-        Peer("haproxy", _haproxy, {}),
-        Peer("aiohttp", _aiohttp, {}),
-        Peer("pure", _ours, {}),
+        Peer("nginx", _nginx("")),
+        Peer("nginx_tuned", _nginx(TUNED)),
+        Peer("haproxy", _haproxy),
+        Peer("aiohttp", _aiohttp),
     ]
-    if compiled is not None:
-        found.append(Peer("compiled", _ours, {"PYTHONPATH": str(compiled)}))
-    return found
+    left_out = []
+    for name in NAMES:
+        try:
+            found.append(own(variant(name, compiled)))
+        except Missing as error:
+            left_out.append(f"{name} is left out: {error}")
+    return found, left_out

@@ -52,6 +52,12 @@ function init(args)
 end
 function request() n = n % 100 + 1; return reqs[n] end
 """
+_POSTS = """
+function init(args)
+  for i = 1, 100 do reqs[i] = wrk.format("POST", "/v1/statement", headers, "SELECT * FROM t WHERE n = " .. i) end
+end
+function request() n = n % 100 + 1; return reqs[n] end
+"""
 _UNIQUE = """
 function init(args)
   for i = 1, 100 do reqs[i] = wrk.format("GET", poll(i), headers):sub(1, -3) end
@@ -75,6 +81,7 @@ function request() n = n % 100 + 1; return reqs[n] end
 WORKLOADS = (
     Workload("polls", 32, _POLLS, "small polls of running queries"),
     Workload("mix", 32, _MIX, "one new statement to four polls"),
+    Workload("posts", 32, _POSTS, "new statements only"),
     Workload("unique", 32, _UNIQUE, "polls, with a header that differs in every request"),
     Workload("heads10k", 32, _LARGE_HEADS, "polls with 10 KB of headers"),
     Workload("page64k", 32, _PAGE % "page64k", "result pages of 64 KiB"),
@@ -82,6 +89,17 @@ WORKLOADS = (
     Workload("page4m", 8, _PAGE % "page4m", "result pages of 4 MiB"),
     Workload("conns1000", 1000, _POLLS, "small polls over 1,000 connections"),
 )
+
+
+def poll_request(number: int) -> bytes:
+    """The poll that wrk sends as number `number`, for clients of our own."""
+    return (
+        f"GET /v1/statement/executing/{QUERY % number}/{SLUG}/{number * number} HTTP/1.1\r\nHost: gateway\r\n"
+        "X-Trino-User: alice\r\nX-Trino-Source: bench\r\nX-Trino-Catalog: tpch\r\nX-Trino-Schema: tiny\r\n"
+        "X-Trino-XTrinode: team/one\r\nX-Trino-Time-Zone: UTC\r\n"
+        "X-Trino-Client-Capabilities: PARAMETRIC_DATETIME,SESSION_AUTHORIZATION\r\n"
+        "User-Agent: trino-python-client/0.339.0\r\nAccept-Encoding: gzip, deflate\r\nAccept: */*\r\n\r\n"
+    ).encode()
 
 
 def script(workload: Workload, directory: Path) -> Path:
