@@ -12,56 +12,25 @@ import os
 import resource
 import socket
 import ssl
-import struct
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.proxy.listening import express_built
 from gateway.proxy.settings import ProxySettings
 from gateway.routing.model import Candidates, Target
-from tests.support.gateway_sockets import closed, coordinator, express, gateway_before, read_head, read_response
+from tests.support.gateway_peers import Run, reset
+from tests.support.gateway_sockets import closed, coordinator, gateway_before, read_head, read_response
 from tests.support.gateway_wire import GET, OK, POLL, POST, page, reply, status_of
-
-Run = Callable[[Coroutine[Any, Any, None]], None]
-
-
-@pytest.fixture(params=["uvloop", "asyncio", "express on uvloop", "express on asyncio"])
-def run(request: pytest.FixtureRequest) -> Run:
-    compiled = request.param.startswith("express")
-    if compiled and not express_built():
-        pytest.skip("the compiled transports are not built; type tools/test-compiled")
-    factory = uvloop.new_event_loop if request.param.endswith("uvloop") else asyncio.new_event_loop
-
-    def runner(scenario: Coroutine[Any, Any, None]) -> None:
-        async def bounded() -> None:
-            express.set(compiled)
-            async with asyncio.timeout(30):
-                await scenario
-
-        with asyncio.Runner(loop_factory=factory) as loop:
-            loop.run(bounded())
-
-    return runner
 
 
 async def always_ok(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while True:
         await read_head(reader)
         writer.write(OK)
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    raw = writer.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 def test_requests_and_responses_pass(run: Run) -> None:
