@@ -20,6 +20,13 @@ from sandbox.up import CannotStart, Options, Sandbox
 _SHARED_DIRECTORY = Path(".sandbox")
 
 
+_trino_home = click.option(
+    "--trino-home",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Run this real Trino server, with the Java of JAVA_HOME or PATH, instead of the stand-in.",
+)
+
+
 def main() -> None:
     """Entry point of the console script."""
     cli(prog_name="xtrinode-sandbox")
@@ -40,11 +47,7 @@ def cli() -> None:
 @click.option("--kube-port", default=6550, show_default=True, help="Port of the API server; 0: any free one.")
 @click.option("--gateway-port", default=8080, show_default=True, help="Port for SQL clients; 0: any free one.")
 @click.option("--api-port", default=8081, show_default=True, help="Port of the lifecycle API; 0: any free one.")
-@click.option(
-    "--trino-home",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Run this real Trino server (needs Java) instead of the stand-in.",
-)
+@_trino_home
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
 def up(
     data_dir: Path | None,
@@ -63,11 +66,12 @@ def up(
 
 @cli.command()
 @click.option("--pause", default=0.0, help="Seconds between the steps, for showing it to people.")
-def demo(pause: float) -> None:
+@_trino_home
+def demo(pause: float, trino_home: Path | None) -> None:
     """From `kubectl apply` to the rows of a join, through suspend and resume, to a clean stop."""
     from sandbox.demo import run_demo
 
-    sys.exit(asyncio.run(_guarded(run_demo(pause))))
+    sys.exit(asyncio.run(_guarded(run_demo(pause, trino_home))))
 
 
 def _part(name: str, module: str, summary: str) -> None:

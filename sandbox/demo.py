@@ -31,6 +31,7 @@ BY_HEADER = "runtime-a"
 BY_HOSTNAME = "analytics"
 HOSTNAME = "team-a--analytics.trino.example.com"
 _READY_SECONDS = 60.0
+_REAL_READY_SECONDS = 300.0  # Java machines start one after the other on a small machine
 JOIN = """\
 SELECT r.name AS region, count(*) AS customers, round(avg(c.acctbal), 2) AS balance
 FROM tpch.tiny.customer c
@@ -43,16 +44,21 @@ class DemoFailed(Exception):
     """Something that the demonstration shows did not hold."""
 
 
-async def run_demo(pause: float) -> int:
-    """Run it all; `pause` seconds between the steps. Returns the exit code."""
+async def run_demo(pause: float, trino_home: Path | None = None) -> int:
+    """Run it all; `pause` seconds between the steps. Returns the exit code.
+
+    With a real Trino in `trino_home` every runtime gets one worker: each is a Java process of its own.
+    """
     began = time.monotonic()
     step = _Steps(began, pause)
     await step("starting an API server, webhook, kubelet, controller, gateway and lifecycle API")
-    async with Sandbox(Options(kube_port=0, gateway_port=0, api_port=0), click.echo) as sandbox:
+    options = Options(kube_port=0, gateway_port=0, api_port=0, trino_home=trino_home)
+    async with Sandbox(options, click.echo) as sandbox:
         click.echo(sandbox.table())
-        demo = _Demo(sandbox)
+        demo = _Demo(sandbox, real=trino_home is not None)
         try:
-            await step("kubectl apply -f examples/")
+            with_one = "" if trino_home is None else "   (real Trino: with one worker each)"
+            await step(f"kubectl apply -f examples/{with_one}")
             await demo.apply(EXAMPLES)
             await step("kubectl xtrinode get -A --watch   (until the runtimes are Ready)")
             await demo.until_ready((BY_HEADER, BY_HOSTNAME))
@@ -95,13 +101,16 @@ class _Steps:
 
 
 class _Demo:
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, *, real: bool) -> None:
         self._sandbox = sandbox
+        self._real = real
         self._client: KubeClient = sandbox.client
 
     async def apply(self, directory: Path) -> None:
         """Every manifest of a directory, as `kubectl apply -f` would."""
         objects = [obj for path in sorted(directory.glob("*.yaml")) for obj in documents(path)]
+        if self._real:
+            objects = [_with_one_worker(obj) for obj in objects]
         for namespace in sorted({str(obj["metadata"].get("namespace", "")) for obj in objects} - {""}):
             await ensure_namespace(self._client, namespace)
         for applied in await apply_all(self._client, objects, manager="kubectl"):
@@ -118,14 +127,15 @@ class _Demo:
         """Show the plugin's watch until all of `names` are Ready."""
         if await self._phases(names) == {"Ready"}:
             return
+        within = _REAL_READY_SECONDS if self._real else _READY_SECONDS
         watch = await self._start_plugin("get", "-A", "--watch")
         printer = asyncio.create_task(_print_lines(watch))
         try:
-            async with asyncio.timeout(_READY_SECONDS):
+            async with asyncio.timeout(within):
                 while await self._phases(names) != {"Ready"}:
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            raise DemoFailed(f"{', '.join(names)} not Ready after {_READY_SECONDS:g} s") from None
+            raise DemoFailed(f"{', '.join(names)} not Ready after {within:g} s") from None
         finally:
             await asyncio.sleep(0.1)  # let the last change be shown
             watch.terminate()
@@ -170,6 +180,12 @@ class _Demo:
         runtimes = (await self._client.list_(XTRINODES, NAMESPACE)).items
         found = {str(one["metadata"]["name"]): str((one.get("status") or {}).get("phase")) for one in runtimes}
         return {found.get(name, "absent") for name in wanted}
+
+
+def _with_one_worker(obj: dict[str, Any]) -> dict[str, Any]:
+    if obj.get("kind") != XTRINODES.kind:
+        return obj
+    return {**obj, "spec": {**obj["spec"], "minWorkers": 0, "maxWorkers": 1}}
 
 
 def _run_query(host: str, port: int, headers: dict[str, str]) -> tuple[list[str], list[list[Any]]]:

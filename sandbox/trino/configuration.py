@@ -21,10 +21,9 @@ from sandbox.trino.resource_groups import ResourceGroups
 from sandbox.trino.units import format_data_size, parse_data_size, parse_duration
 
 _ENVIRONMENT_NAME = re.compile(r"[a-z0-9][_a-z0-9]*")
-_CATALOG_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _VARIABLE = re.compile(r"\$\{ENV:([^}]*)\}")
 _AUTHENTICATION_TYPES = {"insecure", "password", "certificate", "kerberos", "jwt", "oauth2", "header"}
-_DEFAULT_SHARE = 0.3
+_DEFAULT_SHARE = "30%"  # of the heap
 _JAVA_TYPES = {
     config_keys.SIZE: "io.airlift.units.DataSize",
     config_keys.DURATION: "io.airlift.units.Duration",
@@ -121,7 +120,6 @@ def load_configuration(
     config = _properties("config.properties", files, environment, problems)
     known = {**config_keys.SERVER_KEYS, **config_keys.NODE_KEYS}
     _check_keys(config, known, problems)
-    _check_keys(node, known, problems)
     for key in config.keys() & node.keys():
         if key != "plugin.dir":
             problems.add(f"Duplicate configuration property '{key}'")
@@ -151,7 +149,7 @@ def load_configuration(
         node_id=values.text("node.id"),
         http_port=values.integer("http-server.http.port", 8080),
         discovery_uri=(config.get("discovery.uri") or "").rstrip("/"),
-        process_forwarded=values.boolean("http-server.process-forwarded", False),
+        process_forwarded=values.process_forwarded(),
         authentication_types=types,
         allow_insecure_over_http=values.boolean(
             "http-server.authentication.allow-insecure-over-http", types == ("insecure",)
@@ -193,9 +191,7 @@ def _properties(
         return {}
     result: dict[str, str] = {}
     for entry in parsed:
-        if entry.key in result:
-            problems.add(f"Duplicate configuration property '{entry.key}' ({name} line {entry.line})")
-            continue
+        # A key that stands there twice has its last value, as in every Java properties file.
         result[entry.key] = _resolve(entry.key, entry.value.strip(), environment, problems)
     return result
 
@@ -249,6 +245,26 @@ class _Values:
             java = _JAVA_TYPES[kind]
             self.problems.add(f"Invalid value '{value}' for type {java} (property '{key}'): {error}")
 
+    def process_forwarded(self) -> bool:
+        """True and false are what older servers had; IGNORE is not told apart from ACCEPT here."""
+        key = "http-server.process-forwarded"
+        mode = self.properties.get(key, "reject").upper()
+        if mode not in ("TRUE", "FALSE", "ACCEPT", "REJECT", "IGNORE"):
+            java = "io.airlift.http.server.HttpServerConfig$ProcessForwardedMode"
+            self.problems.add(f"Invalid value '{self.properties[key]}' for type {java} (property '{key}')")
+        return mode in ("TRUE", "ACCEPT", "IGNORE")
+
+    def heap_share(self, key: str, heap: int) -> int:
+        """A size, or a percentage of the heap."""
+        text = self.properties.get(key, _DEFAULT_SHARE)
+        try:
+            if text.endswith("%"):
+                return int(heap * float(text[:-1]) / 100)
+            return parse_data_size(text)
+        except ValueError as error:
+            self.problems.add(f"Invalid value '{text}' for type java.lang.String (property '{key}'): {error}")
+            return int(heap * float(_DEFAULT_SHARE[:-1]) / 100)
+
     def text(self, key: str) -> str | None:
         return self.properties.get(key)
 
@@ -260,9 +276,6 @@ class _Values:
 
     def duration(self, key: str, default: float) -> float:
         return float(self.parsed.get(key, default))
-
-    def size(self, key: str, default: int) -> int:
-        return int(self.parsed.get(key, default))
 
 
 def _authentication_types(config: Mapping[str, str], problems: _Problems) -> tuple[str, ...]:
@@ -284,18 +297,17 @@ def _check_node(
         problems.add("Invalid configuration property node.environment: should match [a-z0-9][_a-z0-9]*")
     uri = config.get("discovery.uri")
     if uri is None:
-        problems.add("Invalid configuration property discovery.uri: must not be null")
+        if config.get("coordinator", "true").strip().lower() == "false":
+            problems.add("A worker of the sandbox's stand-in needs discovery.uri: the address of its coordinator")
     elif not re.match(r"https?://[^/\s]+", uri):
         problems.add(f"Invalid value '{uri}' for type java.net.URI (property 'discovery.uri')")
-    if "coordinator" not in config:
-        problems.add("Invalid configuration property coordinator: must not be null")
     if types != ("insecure",) and not config.get("internal-communication.shared-secret"):
         problems.add("Shared secret (internal-communication.shared-secret) is required when authentication is enabled")
 
 
 def _memory(values: _Values, heap: int, problems: _Problems) -> int:
-    per_node = values.size("query.max-memory-per-node", int(heap * _DEFAULT_SHARE))
-    headroom = values.size("memory.heap-headroom-per-node", int(heap * _DEFAULT_SHARE))
+    per_node = values.heap_share("query.max-memory-per-node", heap)
+    headroom = values.heap_share("memory.heap-headroom-per-node", heap)
     if per_node + headroom > heap:
         problems.add(
             "Invalid memory configuration. The sum of max query memory per node "
@@ -327,8 +339,6 @@ def _catalogs(
 
 def _catalog(name: str, properties: dict[str, str], problems: _Problems) -> CatalogConfiguration | None:
     where = f"[catalog/{name}.properties]"
-    if _CATALOG_NAME.fullmatch(name) is None:
-        problems.add(f"Catalog name '{name}' must match [a-z][a-z0-9_]* {where}")
     if name == "system":
         problems.add(f"Catalog name 'system' is reserved {where}")
     connector_name = properties.pop("connector.name", None)

@@ -1,7 +1,7 @@
 """Java properties files: the syntax of every file in /etc/trino but jvm.config.
 
 Called by the configuration loader with the bytes of a file that somebody else rendered. It keeps the
-order of keys and every duplicate, because a duplicate is an error that the loader reports. It does
+order of keys and every duplicate, of which the loader takes the last. It does
 not interpret values: `${ENV:...}` and types are the loader's business.
 """
 

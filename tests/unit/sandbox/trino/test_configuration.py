@@ -39,6 +39,29 @@ def test_a_valid_configuration_is_understood() -> None:
     assert [(catalog.name, catalog.connector) for catalog in found.catalogs] == [("tpch", "tpch"), ("memory", "memory")]
 
 
+def test_a_coordinator_needs_next_to_nothing_and_the_launcher_takes_any_key() -> None:
+    files = etc(
+        files={"config.properties": b"http-server.http.port=0\n", "node.properties": b"node.environment=a\nx=1\n"}
+    )
+    assert configured(files).coordinator
+
+
+@pytest.mark.parametrize(
+    "key", ["dynamic-filtering.large.max-size-per-driver", "exchange.http-client.max-content-length"]
+)
+def test_old_names_that_still_work_are_known(key: str) -> None:
+    assert configured(etc({key: "1MB"})).coordinator
+
+
+def test_of_a_key_that_stands_there_twice_the_last_value_counts() -> None:
+    files = etc(files={"config.properties": b"query.max-history=1\nquery.max-history=2\n"})
+    assert configured(files).max_history == 2
+
+
+def test_memory_may_be_a_share_of_the_heap() -> None:
+    assert configured(etc({"query.max-memory-per-node": "50%"})).max_memory_per_node == 2 * 2**30
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -50,7 +73,10 @@ def test_a_valid_configuration_is_understood() -> None:
         ({"query.client.timeout": "5 parsecs"}, "for type io.airlift.units.Duration (property 'query.client.timeout')"),
         ({"query.max-history": "many"}, "for type int (property 'query.max-history')"),
         ({"web-ui.enabled": "yes"}, "for type boolean (property 'web-ui.enabled')"),
-        ({"discovery-server.enabled": "true"}, "Defunct property 'discovery-server.enabled' cannot be configured."),
+        ({"query.max-age": "1d"}, "Defunct property 'query.max-age' cannot be configured."),
+        ({"http-server.process-forwarded": "maybe"}, "ProcessForwardedMode (property 'http-server.process-forwarded')"),
+        ({"memory.heap-headroom-per-node": "80%"}, "and heap headroom (3.20GB) cannot be larger than"),
+        ({"query.max-memory-per-node": "most"}, "(property 'query.max-memory-per-node')"),
         ({"query.max-memory-per-node": "3.5GB"}, "cannot be larger than the available heap memory (4GB)"),
         (
             {"memory.heap-headroom-per-node": "3GB"},
@@ -75,16 +101,9 @@ def test_a_bad_value_is_named(config: dict[str, str], message: str) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"config.properties": b"discovery.uri=http://x\n"}, "property coordinator: must not be null"),
-        ({"config.properties": b"coordinator=true\n"}, "property discovery.uri: must not be null"),
+        ({"config.properties": b"coordinator=false\n"}, "needs discovery.uri: the address of its coordinator"),
         ({"node.properties": b""}, "property node.environment: must not be null"),
         ({"node.properties": b"node.environment=My-Env\n"}, "node.environment: should match"),
-        (
-            {
-                "config.properties": b"coordinator=true\ndiscovery.uri=http://x\nquery.max-history=1\nquery.max-history=2\n"
-            },
-            "Duplicate configuration property 'query.max-history' (config.properties line 4)",
-        ),
         ({"jvm.config": b"-Xmx8Q\n"}, "Invalid maximum heap size: -Xmx8Q"),
         ({"jvm.config": b"-Xmx1G\n-Xms2G\n"}, "Initial heap size set to a larger value"),
         ({"jvm.config": b"Xmx1G\n"}, "Could not find or load main class Xmx1G"),
@@ -94,7 +113,6 @@ def test_a_bad_value_is_named(config: dict[str, str], message: str) -> None:
         ({"catalog/x.properties": b"connector.name=tpch\nfoo=1\n"}, "'foo' was not used [catalog/x.properties]"),
         ({"catalog/x.properties": b"connector.name=postgresql\n"}, "connection-url: must not be null"),
         ({"catalog/x.properties": b"connector.name=mysql\nconnection-url=mysql://x\n"}, "Invalid JDBC URL"),
-        ({"catalog/My-Cat.properties": b"connector.name=tpch\n"}, "must match"),
         ({"catalog/system.properties": b"connector.name=tpch\n"}, "reserved"),
         ({"access-control.properties": b"access-control.name=nope\n"}, "'nope' is not registered"),
         ({"access-control.properties": b"access-control.name=file\n"}, "security.config-file: must not be null"),
