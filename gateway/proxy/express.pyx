@@ -72,7 +72,8 @@ cdef extern from * nogil:
     int epoll_create1(int flags)
     int epoll_ctl(int epfd, int op, int fd, epoll_event *event)
     int epoll_wait(int epfd, epoll_event *events, int count, int timeout)
-    enum: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL, EPOLL_CLOEXEC
+    enum: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLET
+    enum: EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL, EPOLL_CLOEXEC
     ssize_t recv(int fd, void *data, size_t size, int flags)
     ssize_t send(int fd, const void *data, size_t size, int flags)
     enum: MSG_NOSIGNAL
@@ -184,9 +185,11 @@ cdef object _page_state(const char *text, Py_ssize_t size):
 cdef class Lane:
     """The express lane to one coordinator address: its pool's idle connections, and what was counted of it."""
 
-    cdef object pool, target, stats, pool_waiting
+    cdef object pool, target, stats, waiting
     cdef list idle
+    cdef long long inflight, shown  # requests in the lane now; of these, counted in the target's own number
     cdef long long answered
+    cdef double last
     cdef long long first_byte[LATENCIES]
     cdef double first_byte_sum
 
@@ -195,15 +198,19 @@ cdef class Lane:
         self.target = pool.target
         self.stats = pool.stats
         self.idle = pool.idle
-        self.pool_waiting = pool.waiting
+        self.waiting = pool.waiting
         memset(self.first_byte, 0, sizeof(self.first_byte))
 
     cdef void settle(self, Express express, double now):
         cdef int i
         cdef long long answered = self.answered
+        if self.inflight != self.shown:
+            self.target.inflight += self.inflight - self.shown
+            self.shown = self.inflight
         if answered == 0:
             return
         self.answered = 0
+        self.target.last_seen = max(self.target.last_seen, self.last)
         stats = self.stats
         stats.outcomes[0] += answered
         first_byte = stats.first_byte
@@ -241,6 +248,7 @@ cdef class Connection:
     cdef Connection other  # the connection at the far end of a request in the lane
     cdef Lane lane
     cdef double started
+    cdef long uses  # of a coordinator's connection, that its protocol has not been told of
     cdef bytes outgoing, query_id
 
     def __init__(self, Express express, object sock, object protocol, bint client):
@@ -410,14 +418,18 @@ cdef class Connection:
     cdef void watch(self):
         """Ask the kernel for what we want to hear of this socket."""
         cdef uint32_t wanted = 0
-        cdef epoll_event event
         if not self.lost:
+            # By edges: an event less to look at for every one that we have dealt with. The kernel tells of what is
+            # there already when it is first asked, and when it is asked again.
             if not self.closing and not self.paused and not self.ended:
-                wanted = EPOLLIN
+                wanted = EPOLLIN | EPOLLRDHUP | EPOLLET
             if self.out_size:
-                wanted |= EPOLLOUT
-        if wanted == self.events or self.fd < 0:
-            return
+                wanted |= EPOLLOUT | EPOLLET
+        if wanted != self.events and self.fd >= 0:
+            self.ask(wanted)
+
+    cdef void ask(self, uint32_t wanted):
+        cdef epoll_event event
         event.events = wanted
         event.data.ptr = <void *>self
         if self.events == 0:
@@ -445,7 +457,9 @@ cdef class Express:
 
     cdef readonly object loop
     cdef dict connections, verdicts
-    cdef object server, router, counters, clock, activity, suffixes, by_query
+    cdef object server, router, counters, clock, activity
+    cdef dict suffixes, queries
+    cdef object by_query
     cdef list lanes
     cdef int epfd
     cdef char *buffer
@@ -474,6 +488,7 @@ cdef class Express:
         self.clock = server.clock
         self.precise = server.clock is time.monotonic
         self.activity = server.router.activity
+        self.queries = server.router.activity._queries
         self.suffixes = server.router._owners._by_suffix
         self.by_query = server.router._owners._by_query
         self.connections = {}
@@ -525,6 +540,7 @@ cdef class Express:
         cdef Connection connection
         cdef int i, count
         cdef uint32_t what
+        cdef bint all_read
         count = epoll_wait(self.epfd, events, BATCH, 0)
         for i in range(count):
             # Alive: connections leave `connections`, which holds them, in callbacks of the loop only.
@@ -533,11 +549,13 @@ cdef class Express:
             try:
                 if what & EPOLLOUT and not connection.lost:
                     connection.flush()
-                if what & (EPOLLIN | EPOLLHUP | EPOLLERR) and connection.events & EPOLLIN:
+                if what & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) and connection.events & EPOLLIN:
                     if connection.client:
-                        self.read_client(connection)
+                        all_read = self.read_client(connection)
                     else:
-                        self.read_upstream(connection)
+                        all_read = self.read_upstream(connection)
+                    if (not all_read or what & EPOLLRDHUP) and connection.events & EPOLLIN:
+                        connection.ask(connection.events)  # there is more: its end, if nothing else
                 elif what & (EPOLLHUP | EPOLLERR) and not connection.lost:
                     connection.fail(ConnectionResetError("the peer has closed the connection"))
             except Exception as error:  # a fault of ours must not take other connections along
@@ -546,41 +564,43 @@ cdef class Express:
                 )
                 connection.fail(error)
 
-    cdef int read_client(self, Connection client) except -1:
+    cdef bint read_client(self, Connection client) except -1:
+        """Serve what a client has sent; False when there may be more of it."""
         cdef ssize_t size = recv(client.fd, self.buffer, READ_BYTES, 0)
         cdef int error = errno if size < 0 else 0
         cdef Py_ssize_t line, id_at = 0
         if error == EAGAIN or error == EINTR:
-            return 0
+            return error == EAGAIN
         if client.other is not None:
             self.hand_over(client)  # it sends ahead, or goes away
         if size <= 0:
             client.over(error)
-            return 0
+            return True
         line = _poll_line(self.buffer, size, &id_at)
         if line and self.open and self.take(client, size, line, id_at):
-            return 0
+            return True
         client.ready = False
         client.protocol.data_received(PyBytes_FromStringAndSize(self.buffer, size))
         if line:
             self.note(client)
-        return 0
+        return size < READ_BYTES
 
-    cdef int read_upstream(self, Connection upstream) except -1:
+    cdef bint read_upstream(self, Connection upstream) except -1:
+        """Relay what a coordinator has sent; False when there may be more of it."""
         cdef ssize_t size = recv(upstream.fd, self.buffer, READ_BYTES, 0)
         cdef int error = errno if size < 0 else 0
         if error == EAGAIN or error == EINTR:
-            return 0
+            return error == EAGAIN
         if upstream.other is not None:
             if size > 0 and self.relay(upstream, upstream.other, size):
-                return 0
+                return True
             if upstream.other is not None:
                 self.hand_over(upstream.other)
         if size <= 0:
             upstream.over(error)
         else:
             upstream.protocol.data_received(PyBytes_FromStringAndSize(self.buffer, size))
-        return 0
+        return size < READ_BYTES
 
     # -- the lane ----------------------------------------------------------------------------------------------------
 
@@ -615,7 +635,7 @@ cdef class Express:
         cdef Connection upstream
         cdef Lane lane
         cdef double now
-        if block is None:
+        if block is None or size == READ_BYTES:
             return False
         length = PyBytes_GET_SIZE(block)
         if size - line != length or memcmp(text + line, PyBytes_AS_STRING(block), length) != 0:
@@ -648,8 +668,8 @@ cdef class Express:
         sent = upstream.push(PyBytes_AS_STRING(outgoing), line + length)
         if sent < 0:
             return False  # gone while it was idle
-        target.inflight += 1
-        upstream.protocol.requests += 1
+        lane.inflight += 1
+        upstream.uses += 1
         client.other = upstream
         client.lane = lane
         client.started = now
@@ -693,6 +713,8 @@ cdef class Express:
         cdef double now, elapsed
         cdef int bucket
         cdef long long units
+        if size == READ_BYTES:
+            return False
         end = find(text, size if size < HEAD_BYTES else HEAD_BYTES, b"\r\n\r\n", 4)
         if end == NULL:
             return False
@@ -715,14 +737,18 @@ cdef class Express:
             client.keep(PyBytes_FromStringAndSize(text, size), sent)
         now = self.now()
         target = lane.target
-        self.activity.seen(target, client.query_id, state, False, now)
+        found = PyDict_GetItem(self.queries, client.query_id)
+        if found != NULL and (<object>found).state == state:
+            (<object>found).seen = now
+        else:
+            self.activity.seen(target, client.query_id, state, False, now)
         # Both ends are free again.
         client.other = None
         upstream.other = None
         client.outgoing = None
         client.since = now
         client.moved = True
-        target.inflight -= 1
+        lane.inflight -= 1
         elapsed = now - client.started
         units = <long long>(elapsed * 15625.0)
         bucket = 0
@@ -736,10 +762,11 @@ cdef class Express:
         lane.first_byte[bucket] += 1
         lane.first_byte_sum += elapsed
         lane.answered += 1
+        lane.last = now
         self.bytes_out += size
         self.upstream_bytes_in += size
         protocol = upstream.protocol
-        if lane.pool_waiting or target.retired or self.server.closed:
+        if lane.waiting or not self.open or target.retired:
             lane.pool.release(protocol, now)
         else:
             protocol.idle_since = now
@@ -776,7 +803,10 @@ cdef class Express:
         client.outgoing = None
         # What has been counted so far comes first: a failure is judged by it.
         lane.settle(self, self.now())
-        upstream.protocol.taken_over(client.protocol)
+        lane.inflight -= 1
+        lane.shown -= 1  # counted on, by the client
+        upstream.protocol.taken_over(client.protocol, upstream.uses)
+        upstream.uses = 0
         client.protocol.taken_over(client.memo, outgoing, client.query_id, lane.pool, upstream.protocol, client.started)
         return 0
 

@@ -127,8 +127,9 @@ class Upstream:
         self.counters.upstream_bytes_out += len(data)
         self.transport.write(data)
 
-    def taken_over(self, client: Client) -> None:
-        """The express lane has sent a request of `client` that it will not see the end of."""
+    def taken_over(self, client: Client, requests: int) -> None:
+        """The express lane has sent a request of `client` that it will not see the end of, the last of `requests`."""
+        self.requests += requests
         self.client = client
         self.phase = HEAD
         self.touched = False
