@@ -13,9 +13,12 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from crds.client import Informer, KubeClient
+from crds.client import KubeClient
+from crds.client.informer import ShapedInformer
 from crds.client.resources import ENDPOINT_SLICES
 from gateway.routing.model import Service
 from gateway.routing.router import Router
@@ -27,6 +30,15 @@ _SLICES_FIRST = 2.0
 _SERVICE_LABEL = "kubernetes.io/service-name"
 
 Addresses = list[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What is kept of an EndpointSlice: a cluster has many, and a tenth of each is read."""
+
+    service: tuple[str, str]  # (namespace, name)
+    ports: tuple[tuple[str, int], ...]  # (name, number), target ports
+    ready: tuple[str, ...]
 
 
 class AddressBook:
@@ -45,7 +57,7 @@ class AddressBook:
         self._wake = asyncio.Event()
         self._asked = False  # DNS has been asked for all that is left to it, once
         self._slices = (
-            Informer(client, ENDPOINT_SLICES, indexers={"service": by_service}, on_change=self._on_slice)
+            ShapedInformer(client, ENDPOINT_SLICES, shaped, indexers={"service": by_service}, on_change=self._on_slice)
             if client is not None
             else None
         )
@@ -85,7 +97,7 @@ class AddressBook:
         for service in [service for service in self._known if service not in wanted]:
             del self._known[service]
             self.changes += 1
-        for service in wanted:
+        for service in wanted - self._known.keys():  # what is known is kept true by every change of a slice
             self._resolve(service)
         self._wake.set()
 
@@ -108,15 +120,16 @@ class AddressBook:
         self._telling = None
         self._changed()
 
-    def _on_slice(self, event: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        touched = {key for obj in (old, new) if obj is not None for key in by_service(obj)}
-        for name in touched:
+    def _on_slice(self, event: str, old: Slice | None, new: Slice | None) -> None:
+        for name in {one.service for one in (old, new) if one is not None}:
             for service in self._in_cluster.get(name, ()):
                 self._resolve(service)
 
-    async def _when_synced(self, slices: Informer) -> None:
+    async def _when_synced(self, slices: ShapedInformer[Slice]) -> None:
         await slices.synced.wait()
-        self.follow()
+        for service in self._router.services():  # what was known before came from disk or DNS
+            self._resolve(service)
+        self._wake.set()
 
     async def _follow_dns(self) -> None:
         if self._slices is not None:  # it knows better, if it knows
@@ -141,20 +154,45 @@ class AddressBook:
         return not (in_cluster and self._slices is not None and self._slices.synced.is_set())
 
 
+@lru_cache(maxsize=16_384)
 def service_of(host: str, cluster_domain: str) -> tuple[str, str] | None:
     """(namespace, service) of a Service's host name, None for any other host."""
     parts = host.lower().rstrip(".").removesuffix(f".{cluster_domain}").split(".")
     return (parts[1], parts[0]) if len(parts) == 3 and parts[2] == "svc" else None
 
 
-def by_service(obj: dict[str, Any]) -> list[tuple[str, str]]:
-    """Index of EndpointSlices by (namespace, service)."""
-    metadata = obj.get("metadata", {})
-    service = (metadata.get("labels") or {}).get(_SERVICE_LABEL)
-    return [(metadata.get("namespace", ""), service)] if service else []
+def shaped(obj: dict[str, Any]) -> Slice | None:
+    """What is kept of an EndpointSlice; None for one that is no Service's."""
+    metadata = obj["metadata"]
+    name = (metadata.get("labels") or {}).get(_SERVICE_LABEL)
+    if not name:
+        return None
+    ports = [
+        (str(port.get("name") or ""), int(port["port"]))
+        for port in obj.get("ports") or ()
+        if isinstance(port.get("port"), int)
+    ]
+    ready = [
+        str(address)
+        for endpoint in obj.get("endpoints") or ()
+        if (endpoint.get("conditions") or {}).get("ready") is not False
+        for address in endpoint.get("addresses") or ()
+    ]
+    return Slice((metadata.get("namespace", ""), name), _same_ports(tuple(ports)), tuple(ready))
 
 
-def ready_addresses(slices: Iterable[dict[str, Any]], service_port: int) -> Addresses:
+@lru_cache(maxsize=256)
+def _same_ports(ports: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    """One object for all slices that say the same."""
+    return ports
+
+
+def by_service(one: Slice) -> tuple[tuple[str, str]]:
+    """Index of slices by (namespace, service)."""
+    return (one.service,)
+
+
+def ready_addresses(slices: Iterable[Slice], service_port: int) -> Addresses:
     """Ready endpoints of a Service's slices, sorted.
 
     A slice lists target ports, not Service ports: with one port there is no question, with several the one that is
@@ -162,22 +200,18 @@ def ready_addresses(slices: Iterable[dict[str, Any]], service_port: int) -> Addr
     """
     found: set[tuple[str, int]] = set()
     for one in slices:
-        port = _target_port(one.get("ports") or [], service_port)
-        if port is None:
-            continue
-        for endpoint in one.get("endpoints") or []:
-            if (endpoint.get("conditions") or {}).get("ready") is not False:
-                found.update((str(address), port) for address in endpoint.get("addresses") or [])
+        port = _target_port(one.ports, service_port)
+        if port is not None:
+            found.update((address, port) for address in one.ready)
     return sorted(found)
 
 
-def _target_port(ports: list[dict[str, Any]], service_port: int) -> int | None:
-    numbered = [port for port in ports if isinstance(port.get("port"), int)]
-    if len(numbered) == 1:
-        return int(numbered[0]["port"])
-    for port in numbered:
-        if port.get("name") in ("http", "https") or port["port"] == service_port:
-            return int(port["port"])
+def _target_port(ports: tuple[tuple[str, int], ...], service_port: int) -> int | None:
+    if len(ports) == 1:
+        return ports[0][1]
+    for name, number in ports:
+        if name in ("http", "https") or number == service_port:
+            return number
     return None
 
 

@@ -10,14 +10,16 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from crds.client import Informer, KubeClient
+from crds.client import KubeClient
+from crds.client.informer import ShapedInformer
 from crds.client.resources import CONFIG_MAPS
 from crds.v1.meta import ROUTES_LABEL
 from crds.v1.routes import ROUTES_KEY
 from gateway.addresses import AddressBook
 from gateway.last_good import LastGood, Snapshot
-from gateway.routing.document import DocumentError, compile_table, read_document
+from gateway.routing.document import Document, DocumentError, compile_table, read_document
 from gateway.routing.lastgood import judge
 from gateway.routing.model import RouteTable
 from gateway.routing.router import Router
@@ -78,15 +80,16 @@ class RouteWatch:
         self._clock = clock
         self._loaded = loaded
         self._documents: dict[str, str] = {}  # the good text of each ConfigMap
-        self._parsed: dict[str, object] = {}
+        self._read: dict[str, Document] = {}
         self._accepted: dict[str, str] = {}  # the texts of the table in force; what is kept on disk
         self._changed = asyncio.Event()
         self._kept = (0, 0)
         self._judged: RouteTable | None = None  # None until the first table of any source
         self._informer = (
-            Informer(
+            ShapedInformer(
                 client,
                 CONFIG_MAPS,
+                _name_and_text,
                 namespace=namespace,
                 label_selector=f"{ROUTES_LABEL}=true",
                 on_change=lambda event, old, new: self._changed.set(),
@@ -143,12 +146,11 @@ class RouteWatch:
         self._kept = state
         return Snapshot(self._accepted, self._addresses.snapshot())
 
-    async def _follow(self, informer: Informer) -> None:
+    async def _follow(self, informer: ShapedInformer[tuple[str, str]]) -> None:
         await informer.synced.wait()
         while True:
             self._changed.clear()
-            objects = sorted(informer.items(), key=lambda obj: str(obj["metadata"]["name"]))
-            texts = {str(obj["metadata"]["name"]): str((obj.get("data") or {}).get(ROUTES_KEY, "")) for obj in objects}
+            texts = dict(sorted(informer.items()))
             if sum(map(len, texts.values())) < _LARGE_TEXT:
                 self._take(texts)
                 read = self._compile()
@@ -180,7 +182,7 @@ class RouteWatch:
                 self.status.errors.pop(name, None)
                 continue
             try:
-                document = read_document(text)
+                document = read_document(text, self._read.get(name))
             except DocumentError as error:
                 if self.status.errors.get(name) != str(error):
                     self.status.refused_documents += 1
@@ -189,20 +191,21 @@ class RouteWatch:
                 continue
             self.status.errors.pop(name, None)
             self._documents[name] = text
-            self._parsed[name] = document
+            self._read[name] = document
         for name in [name for name in self._documents if name not in texts]:
             del self._documents[name]
-            del self._parsed[name]
+            del self._read[name]
 
     def _compile(self) -> tuple[RouteTable, list[str]]:
-        return compile_table(self._parsed[name] for name in sorted(self._parsed))
+        return compile_table(self._read[name] for name in sorted(self._read))
 
     def _load(self, source: str, table: RouteTable, problems: list[str]) -> None:
         if self._judged is None and self.status.errors and not table.routes:
             return  # nothing good yet: better not to be ready than to refuse everything
         now = self._clock()
         since = self.status.suspected_since
-        verdict = judge(self._judged, table, 0.0 if since is None else now - since)
+        meant = bool(self._read) and all(document.empty for document in self._read.values())
+        verdict = judge(self._judged, table, 0.0 if since is None else now - since, meant=meant)
         if not verdict.accept:
             if since is None:
                 self.status.suspected_since = now
@@ -225,3 +228,8 @@ class RouteWatch:
         self._addresses.follow()
         self._loaded()
         _LOG.info("%d routes with %d backends loaded from %s", len(table.routes), len(table.backends), source)
+
+
+def _name_and_text(obj: dict[str, Any]) -> tuple[str, str]:
+    """What is kept of a ConfigMap."""
+    return str(obj["metadata"]["name"]), str((obj.get("data") or {}).get(ROUTES_KEY, ""))

@@ -171,6 +171,7 @@ class Target:
         "probed_at",
         "queries",
         "retired",
+        "service",
         "tls",
     )
 
@@ -181,6 +182,7 @@ class Target:
         self.group = group
         self.ip = ip
         self.port = port
+        self.service = service
         self.authority = service.authority
         self.tls = service.tls
         self.circuit = circuit

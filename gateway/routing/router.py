@@ -238,11 +238,17 @@ class Router:
         self, backend: Backend, route: Route, service: Service, before: tuple[Target, ...]
     ) -> tuple[Target, ...]:
         """A backend's targets at its service's addresses, keeping those whose address stays."""
+        addresses = self._addresses.get(service, ())
+        if len(before) == len(addresses) == 1:  # nearly every backend, and nearly never does anything change
+            only = before[0]
+            if (only.ip, only.port) == addresses[0] and only.service == service:
+                only.group = route.group
+                return before
         known = {(target.ip, target.port): target for target in before}
         built = []
-        for ip, port in self._addresses.get(service, ()):
+        for ip, port in addresses:
             target = known.get((ip, port))
-            if target is None or target.authority != service.authority or target.tls != service.tls:
+            if target is None or target.service != service:
                 circuit = Circuit(self._circuit, self._random)
                 target = Target(backend.namespace, backend.name, route.group, ip, port, service, circuit)
             target.group = route.group
@@ -253,6 +259,8 @@ class Router:
         """Of the targets `before`, give up those that are no more."""
         for key, targets in before.items():
             kept = self._targets.get(key, ())
+            if kept is targets:
+                continue
             for target in targets:
                 if target not in kept:
                     self._owners.retire(target)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from gateway.addresses import by_service, ready_addresses, service_of
+from gateway.addresses import Slice, ready_addresses, service_of, shaped
 
 
 @pytest.mark.parametrize(
@@ -22,8 +24,15 @@ def test_service_hosts_are_told_from_others(host: str, expected: tuple[str, str]
     assert service_of(host, "cluster.local") == expected
 
 
-def slice_of(*endpoints: dict, ports: list[dict] | None = None) -> dict:
-    return {"ports": ports or [{"name": "http", "port": 8080}], "endpoints": list(endpoints)}
+METADATA = {"namespace": "team", "labels": {"kubernetes.io/service-name": "trino-a"}}
+
+
+def slice_of(*endpoints: dict[str, Any], ports: list[dict[str, Any]] | None = None) -> Slice:
+    ports = [{"name": "http", "port": 8080}] if ports is None else ports
+    found = shaped({"metadata": METADATA, "ports": ports, "endpoints": list(endpoints)})
+    assert found is not None
+    assert found.service == ("team", "trino-a")
+    return found
 
 
 def test_ready_endpoints_of_all_slices_are_taken_once() -> None:
@@ -48,5 +57,11 @@ def test_no_matching_port_is_no_address() -> None:
     assert ready_addresses([slice_of({"addresses": ["10.0.0.1"]}, ports=ports)], 80) == []
 
 
-def test_slice_without_a_service_is_not_indexed() -> None:
-    assert by_service({"metadata": {"namespace": "team"}}) == []
+@pytest.mark.parametrize("ports", [[], [{"name": "http"}], [{"port": None}]])
+def test_slice_that_names_no_port_is_no_address(ports: list[dict[str, Any]]) -> None:
+    assert ready_addresses([slice_of({"addresses": ["10.0.0.1"]}, ports=ports)], 8080) == []
+
+
+@pytest.mark.parametrize("labels", [None, {}, {"app": "a"}])
+def test_slice_without_a_service_is_not_kept(labels: dict[str, str] | None) -> None:
+    assert shaped({"metadata": {"namespace": "team", "labels": labels}, "ports": None, "endpoints": None}) is None

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routing.document import DocumentError, compile_table, read_document
+from crds.v1 import routes as contract
+from gateway.routing.document import Document, DocumentError, compile_table, read_document
 from gateway.routing.match import match
 from gateway.routing.model import BackendState, RouteTable, Service
 
@@ -78,3 +79,83 @@ def test_port_and_scheme_have_defaults() -> None:
     text = '{"routes":[{"name":"r","default":true,"backends":[{"name":"b","namespace":"n","coordinatorURL":"https://b"}]}]}'
     (backend,) = table_of(text)[0].backends.values()
     assert backend.service == Service("b", 443, tls=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "empty"),
+    [
+        ('{"routes": [], "empty": true}', True),
+        ('{"routes": []}', False),
+        ('{"routes": [], "empty": "true"}', False),
+        ('{"routes": [{"name": "r"}], "empty": true}', False),
+    ],
+)
+def test_empty_is_what_says_so_and_is(text: str, empty: bool) -> None:
+    assert read_document(text).empty is empty
+
+
+# Line by line
+
+
+def line(name: str, **more: object) -> contract.Route:
+    backends = (contract.Backend("team", name, f"http://trino-{name}.team.svc:8080"),)
+    return contract.Route(name, name, backends, (f"team/{name}",), f"{name}.example.com", **more)  # type: ignore[arg-type]
+
+
+def written(*routes: contract.Route) -> str:
+    return contract.to_text(contract.RouteTable(routes))
+
+
+def test_what_the_controller_writes_is_read_line_by_line() -> None:
+    assert list(read_document(written(line("a"), line("b"))).lines or ()) != []
+    assert read_document(written()).lines is None
+
+
+def test_a_line_that_stays_is_not_read_again() -> None:
+    first = read_document(written(line("a"), line("b")))
+    second = read_document(written(line("a"), line("c")), first)
+    (one, _), _ = compile_table([first])[0].routes, None
+    (again, other), _ = compile_table([second])[0].routes, None
+    assert again is one
+    assert other.name == "c"
+
+
+ENTRIES = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "name": st.sampled_from("abcd"),
+            "backends": st.lists(
+                st.fixed_dictionaries(
+                    {
+                        "namespace": st.just("n"),
+                        "name": st.sampled_from("xyz"),
+                        "coordinatorURL": st.sampled_from(["http://x:1", "https://y", "z"]),
+                    },
+                    optional={"state": st.sampled_from(["RUNNING", "PAUSED", "odd"])},
+                ),
+                max_size=2,
+            ),
+        },
+        optional={
+            "routingGroup": st.sampled_from(["g", "h"]),
+            "header": st.sampled_from(["n/x", "n/y"]),
+            "headers": st.lists(st.sampled_from(["n/x", "n/z", ""]), max_size=2),
+            "hostname": st.sampled_from(["a.example", "A.example:8", "b.example"]),
+            "default": st.booleans(),
+        },
+    ),
+    st.sampled_from([1, None, {}, "},\n{", {"name": "s},\n{"}]),
+)
+TEXTS = st.lists(ENTRIES, max_size=4).map(
+    lambda entries: '{"routes": [\n' + ",\n".join(orjson.dumps(one).decode() for one in entries) + "\n]}\n"
+)
+
+
+@given(st.lists(st.lists(TEXTS, min_size=1, max_size=2), min_size=1, max_size=3))
+def test_line_by_line_reads_what_the_whole_reads(versions: list[list[str]]) -> None:
+    before: dict[int, Document] = {}
+    for shards in versions:
+        before = {number: read_document(text, before.get(number)) for number, text in enumerate(shards)}
+        whole = [Document(parsed=orjson.loads(text)) for text in shards]
+        assert compile_table(before.values()) == compile_table(whole)
+        assert [document.whole() for document in before.values()] == [document.parsed for document in whole]

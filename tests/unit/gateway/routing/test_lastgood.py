@@ -40,3 +40,12 @@ def test_story_that_holds_is_believed_in_the_end() -> None:
 
 def test_refusal_says_how_many_went_missing() -> None:
     assert "3 of 4" in judge(table(*"abcd"), table("a"), suspected_for=0.0).reason
+
+
+@pytest.mark.parametrize(("before", "accepted"), [("a", True), ("abc", True), ("abcd", False)])
+def test_an_empty_table_that_is_meant_is_believed_after_a_small_one(before: str, accepted: bool) -> None:
+    assert judge(table(*before), table(), suspected_for=0.0, meant=True).accept is accepted
+
+
+def test_meaning_it_is_no_excuse_for_losing_most_of_many() -> None:
+    assert not judge(table(*"abcd"), table("a"), suspected_for=0.0, meant=True).accept
