@@ -7,6 +7,7 @@ import pytest
 from gateway.http1.limits import Limits
 from gateway.proxy.settings import ProxySettings
 from gateway.routing.model import Outcome
+from tests.support.gateway_attacks import CHUNK_ATTACKS, SMUGGLING
 from tests.support.gateway_wire import GET, OK, POST, Bench, body_of, chunked, status_of
 
 FORWARDED = (
@@ -131,55 +132,6 @@ def test_expect_continue_is_relayed_not_invented(expect: bytes) -> None:
     assert client.take() == OK
 
 
-HOST = b"Host: gw:8080\r\n"
-SMUGGLING = {
-    "CL.TE": (
-        b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG",
-        400,
-    ),
-    "TE.CL": (
-        b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\nGPOST",
-        400,
-    ),
-    "TE.TE": (
-        b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nTransfer-encoding: cow\r\n\r\n0\r\n\r\n",
-        501,
-    ),
-    "TE folded": (b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", 501),
-    "TE vertical tab": (b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n", 400),
-    "TE space before colon": (b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400),
-    "TE in a line of its own": (
-        b"POST / HTTP/1.1\r\n" + HOST + b"X: y\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        400,
-    ),
-    "TE identity": (b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: identity\r\nContent-Length: 1\r\n\r\nx", 501),
-    "TE in 1.0": (b"POST / HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-    "two lengths": (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxy", 400),
-    "two equal lengths": (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400),
-    "list of lengths": (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 3, 3\r\n\r\nxyz", 400),
-    "signed length": (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: +3\r\n\r\nxyz", 400),
-    "bare LF": (b"GET / HTTP/1.1\nHost: gw\n\n", 400),
-    "bare LF in headers": (b"GET / HTTP/1.1\r\n" + HOST + b"A: b\nC: d\r\n\r\n", 400),
-    "bare CR": (b"GET / HTTP/1.1\r\n" + HOST + b"A: b\rC: d\r\n\r\n", 400),
-    "NUL": (b"GET / HTTP/1.1\r\n" + HOST + b"A: \x00\r\n\r\n", 400),
-    "NUL in target": (b"GET /\x00 HTTP/1.1\r\n" + HOST + b"\r\n", 400),
-    "obs-fold": (b"GET / HTTP/1.1\r\n" + HOST + b"A: b\r\n c\r\n\r\n", 400),
-    "fold first": (b"GET / HTTP/1.1\r\n " + HOST + b"\r\n", 400),
-    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
-    "two hosts": (b"GET / HTTP/1.1\r\n" + HOST + HOST + b"\r\n", 400),
-    "host and target differ": (b"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n", 400),
-    "absolute without host": (b"GET http://a/ HTTP/1.1\r\n\r\n", 400),
-    "empty line first": (b"\r\nGET / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
-    "HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
-    "TLS hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
-    "CONNECT": (b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 405),
-    "unknown method": (b"BREW /pot HTTP/1.1\r\n" + HOST + b"\r\n", 501),
-    "asterisk": (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", 400),
-    "HTTP/1.2": (b"GET / HTTP/1.2\r\n" + HOST + b"\r\n", 505),
-    "expectation": (b"POST / HTTP/1.1\r\n" + HOST + b"Expect: tea\r\nContent-Length: 1\r\n\r\nx", 417),
-}
-
-
 @pytest.mark.parametrize("case", SMUGGLING)
 @pytest.mark.parametrize("step", [0, 1])
 def test_ambiguity_is_refused_and_the_connection_closed(case: str, step: int) -> None:
@@ -208,6 +160,33 @@ def test_a_refusal_in_the_middle_of_a_pipeline_comes_after_what_went_before(step
     assert answer.startswith(OK)
     assert status_of(answer[len(OK) :]) == 400
     assert client.ended
+
+
+@pytest.mark.parametrize("case", CHUNK_ATTACKS)
+@pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_body_that_hides_a_request_is_refused_and_what_it_hides_goes_nowhere(
+    case: str, step: int, warm: bool
+) -> None:
+    bench = Bench()
+    client = bench.client()
+    if warm:
+        client.send(GET)
+        bench.accept().send(OK)
+        client.take()
+        bench.upstreams[0].take()
+    client.send(CHUNK_ATTACKS[case], step)
+    answer = client.take()
+    assert status_of(answer) == 400
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert client.ended
+    assert bench.balance == 0
+    while bench.connecting:
+        bench.accept()
+    for upstream in bench.upstreams:
+        got = upstream.take()
+        assert b"/hidden" not in got
+        assert upstream.transport.aborted == bool(got)  # one that never heard of it is as good as before
 
 
 def limited(**limits: int) -> Bench:
