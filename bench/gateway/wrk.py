@@ -39,7 +39,7 @@ class Run:
 def read_report(text: str) -> Report | None:
     """The report in wrk's output; None when it is none, or when nothing was completed."""
     requests = re.search(r"(\d+) requests in", text)
-    p50, p99 = (re.search(rf"^\s+{share}%\s+([0-9.]+)(us|ms|s|m)\s*$", text, re.MULTILINE) for share in (50, 99))
+    p50, p99 = (re.search(rf"^\s+{share}%\s+(\d+(?:\.\d+)?)(us|ms|s|m)\s*$", text, re.MULTILINE) for share in (50, 99))
     if requests is None or p50 is None or p99 is None or int(requests[1]) == 0:
         return None
     errors = sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", text))
