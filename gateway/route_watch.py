@@ -15,8 +15,8 @@ from typing import Any
 from crds.client import KubeClient
 from crds.client.informer import ShapedInformer
 from crds.client.resources import CONFIG_MAPS
-from crds.v1.meta import ROUTES_LABEL
 from crds.v1.routes import ROUTES_KEY
+from crds.v1.spelling import ROUTES_LABEL
 from gateway.addresses import AddressBook
 from gateway.last_good import LastGood, Snapshot
 from gateway.routing.document import Document, DocumentError, compile_table, read_document

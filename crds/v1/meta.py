@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -28,6 +28,12 @@ from pydantic import (
     ValidationError,
 )
 from pydantic.alias_generators import to_camel
+
+# Said again for all who look for them here.
+from crds.v1.spelling import ROUTES_LABEL as ROUTES_LABEL  # noqa: PLC0414
+from crds.v1.spelling import format_time as format_time  # noqa: PLC0414
+from crds.v1.spelling import object_key as object_key  # noqa: PLC0414
+from crds.v1.spelling import parse_time as parse_time  # noqa: PLC0414
 
 GROUP = "analytics.xtrinode.io"
 VERSION = "v1"
@@ -68,7 +74,6 @@ CATALOG_HASH = f"{_PREFIX}/catalog-hash"
 MANAGED_LABEL = f"{_PREFIX}/managed"
 RUNTIME_LABEL = f"{_PREFIX}/runtime"
 GUARDRAIL_SCOPE_LABEL = f"{_PREFIX}/guardrail-scope"
-ROUTES_LABEL = "xtrinode.io/routes"
 CATALOG_LABEL = "xtrinode-catalog"
 CATALOG_GENERATED_LABEL = "xtrinode-catalog-generated"
 NETWORK_POLICY_LABEL = "trino.io/network-policy-protection"
@@ -143,24 +148,6 @@ _T = TypeVar("_T")
 Items = Annotated[tuple[_T, ...], Strict(False)]
 
 
-def parse_time(value: str | datetime) -> datetime:
-    """Read an RFC 3339 time; the result always knows its offset."""
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    if not isinstance(value, str):
-        raise ValueError("a time is written like 2026-01-31T12:00:00Z")
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise ValueError("a time is written like 2026-01-31T12:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def format_time(moment: datetime) -> str:
-    """Write a time as Kubernetes does: UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 Time = Annotated[datetime, BeforeValidator(parse_time), PlainSerializer(format_time)]
 
 
@@ -184,11 +171,6 @@ class ObjectMeta(Lenient):
     def key(self) -> str:
         """`namespace/name`, the one spelling of an object's identity within its kind."""
         return object_key(self.namespace, self.name)
-
-
-def object_key(namespace: str, name: str) -> str:
-    """`namespace/name`."""
-    return f"{namespace}/{name}"
 
 
 _M = TypeVar("_M", bound=BaseModel)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from crds.v1.lifecycle import RouteState
-from crds.v1.meta import object_key
+from crds.v1.spelling import object_key
 
 
 @dataclass(frozen=True, slots=True)

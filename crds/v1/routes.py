@@ -18,7 +18,6 @@ from typing import Any
 import orjson
 
 from crds.v1.lifecycle import RouteState
-from crds.v1.meta import format_time, parse_time
 from crds.v1.route_table import (
     Backend,
     Conflict,
@@ -30,6 +29,7 @@ from crds.v1.route_table import (
     normal_host,
     route_name,
 )
+from crds.v1.spelling import format_time, parse_time
 
 __all__ = [
     "GATEWAY_NAMESPACE",
