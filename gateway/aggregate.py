@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import operator
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -163,25 +164,29 @@ def merge_status(
         **documents[0]["summary"],
         "liveQueries": sum(document["summary"]["liveQueries"] for document in documents),
         "inflightRequests": sum(document["summary"]["inflightRequests"] for document in documents),
-        **coordinator_counts(merged["routes"]),
+        **coordinator_counts(_coordinators(merged["routes"])),
     }
     return merged
 
 
-def coordinator_counts(routes: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """How many coordinators fare how; one that serves several routes counts once."""
-    seen: dict[tuple[str, str], Mapping[str, Any]] = {}
+def _coordinators(routes: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+    """Health and circuit of every coordinator; one that serves several routes comes once."""
+    seen: dict[tuple[str, str], tuple[str, str]] = {}
     for route in routes:
         for backend in route["backends"]:
             for coordinator in backend["coordinators"]:
-                seen[f"{backend['namespace']}/{backend['name']}", coordinator["address"]] = coordinator
-    states = [coordinator["health"]["state"] for coordinator in seen.values()]
+                states = coordinator["health"]["state"], coordinator["circuitBreaker"]["state"]
+                seen[f"{backend['namespace']}/{backend['name']}", coordinator["address"]] = states
+    return seen.values()
+
+
+def coordinator_counts(coordinators: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """How many coordinators fare how, by their health and circuit."""
+    counted = Counter(coordinators)
+    states = ("healthy", "starting", "unhealthy", "sleeping", "unknown")
     return {
-        **{
-            f"{state}Coordinators": states.count(state)
-            for state in ("healthy", "starting", "unhealthy", "sleeping", "unknown")
-        },
-        "openCircuits": sum(coordinator["circuitBreaker"]["state"] != "closed" for coordinator in seen.values()),
+        **{f"{state}Coordinators": sum(n for (health, _), n in counted.items() if health == state) for state in states},
+        "openCircuits": sum(n for (_, circuit), n in counted.items() if circuit != "closed"),
     }
 
 

@@ -36,18 +36,18 @@ class GatewayMetrics(Collector):
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
-    async def page(self) -> bytes:
+    async def page(self) -> bytearray:
         """The exposition; written in pieces, so that requests pass between them."""
-        pieces = [generate_latest(self._registry).decode()]
+        page = bytearray(generate_latest(self._registry))
         lines = itertools.chain(
             backend_lines(sorted(self._counters.backends.items())),
             coordinator_lines(self._router.targets()),
             query_lines(self._router.activity.counts(), self._router.table.routes),
         )
         while piece := "".join(itertools.islice(lines, _LINES_AT_ONCE)):
-            pieces.append(piece)
+            page += piece.encode()
             await asyncio.sleep(0)
-        return "".join(pieces).encode()
+        return page
 
     def describe(self) -> Iterator[Metric]:
         return iter(())

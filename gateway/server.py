@@ -76,12 +76,12 @@ async def serve(settings: Settings, stop: asyncio.Event, worker: Worker | None =
                 return "no routes loaded yet"
             return None if addresses.settled else "coordinators are being looked up"
 
-        async def page() -> bytes:
+        async def page() -> bytearray:
             proxy.settle(clock())
             return await metrics.page()
 
         async def status(request: web.Request) -> web.Response:
-            document = status_document(router, routes.status, clock(), _now())
+            document = await status_document(router, routes.status, clock(), _now())
             document["workers"] = [
                 {
                     "index": worker.index if worker is not None else 0,

@@ -1,20 +1,34 @@
-"""What the gateway knows, as JSON for the admin page and for scripts. Pure reading of the router's state."""
+"""What the gateway knows, as JSON for the admin page and for scripts. Pure reading of the router's state.
+
+Made in pieces, like the metrics: with thousands of routes the whole, as objects, would be most of a worker's memory,
+and making it at one go would hold requests back.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+
+import orjson
 
 from gateway.aggregate import coordinator_counts
 from gateway.route_watch import RouteStatus
 from gateway.routing.model import Backend, BackendState, Route, Target
 from gateway.routing.router import Router
 
+_ROUTES_AT_ONCE = 50
 
-def status_document(router: Router, routes: RouteStatus, now: float, generated_at: str) -> dict[str, Any]:
-    """The document of `GET /ui/admin/api/gateway/status`; ages in seconds."""
+
+async def status_document(router: Router, routes: RouteStatus, now: float, generated_at: str) -> dict[str, Any]:
+    """The document of `GET /ui/admin/api/gateway/status`, for orjson; ages in seconds."""
     table = router.table
+    shown: list[orjson.Fragment] = []
+    for number, route in enumerate(sorted(table.routes, key=_default_first), 1):
+        shown.append(orjson.Fragment(orjson.dumps(_route(route, router, now))))
+        if number % _ROUTES_AT_ONCE == 0:
+            await asyncio.sleep(0)
     backends = list(table.backends.values())
-    shown = [_route(route, router, now) for route in sorted(table.routes, key=_default_first)]
+    targets = router.targets()
     return {
         "generatedAt": generated_at,
         "summary": {
@@ -26,8 +40,8 @@ def status_document(router: Router, routes: RouteStatus, now: float, generated_a
                 for state in BackendState
             },
             "liveQueries": len(router.activity),
-            "inflightRequests": sum(target.inflight for target in router.targets()),
-            **coordinator_counts(shown),
+            "inflightRequests": sum(target.inflight for target in targets),
+            **coordinator_counts((_health(target), _circuit(target)) for target in targets),
         },
         "reload": {
             "source": routes.source,
@@ -78,13 +92,21 @@ def _target(target: Target, now: float) -> dict[str, Any]:
         "inflightRequests": target.inflight,
         "liveQueries": target.queries,
         "health": {
-            "state": target.health.name.lower(),
+            "state": _health(target),
             "ageSeconds": None if target.probed_at is None else round(now - target.probed_at, 1),
             "consecutiveFailures": target.health_failures,
             "detail": target.health_detail,
         },
         "circuitBreaker": {
-            "state": target.circuit.state.name.lower().replace("_", "-"),
+            "state": _circuit(target),
             "retryInSeconds": round(target.circuit.retry_in(now), 1),
         },
     }
+
+
+def _health(target: Target) -> str:
+    return target.health.name.lower()
+
+
+def _circuit(target: Target) -> str:
+    return target.circuit.state.name.lower().replace("_", "-")

@@ -29,7 +29,7 @@ class Management:
         address: str,
         *,
         not_ready: Callable[[], str | Awaitable[str | None] | None],
-        page: Callable[[], bytes | Awaitable[bytes]],
+        page: Callable[[], bytes | Awaitable[bytes | bytearray]],
         routes: Iterable[web.AbstractRouteDef] = (),
         flag: str = "--management-address",
         path: str | None = None,
