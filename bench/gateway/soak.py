@@ -28,7 +28,7 @@ from bench.gateway.coordinator import address
 from bench.gateway.deployment import Deployment
 from bench.gateway.flat import Flatness, Sample, flatness
 from bench.gateway.processes import descriptors
-from bench.gateway.trouble import client, coordinator
+from bench.gateway.trouble import HANGS, PATIENCE, client, coordinator
 from bench.gateway.variants import Variant, add_options, chosen
 
 # More than half of them stay at every change: the gateway would rightly not believe a larger loss.
@@ -139,6 +139,8 @@ def problems_of(log: str, left: int, at_rest: int, tally: Counter[str]) -> list[
         problems.append(f"the gateway logged an exception: ...{log[log.index('Traceback') :][:1500]}")
     if tally["refused"]:
         problems.append(f"{tally['refused']} connections were refused")
+    if tally[HANGS]:
+        problems.append(f"{tally[HANGS]} answers did not come within {PATIENCE:.0f} seconds")
     if not tally["200"]:
         problems.append("nothing was answered with 200")
     return problems

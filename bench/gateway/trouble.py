@@ -16,6 +16,9 @@ from collections import Counter
 
 from bench.gateway.coordinator import coordinator_id
 
+# No fault of the coordinator here lasts longer than two seconds: an answer that takes longer than this never comes.
+PATIENCE = 20.0
+HANGS = "no answer"
 _ID = coordinator_id(0).encode()
 _INFO = b'{"coordinator":true,"starting":false,"coordinatorId":"%b"}' % _ID
 _PAGE = (
@@ -87,9 +90,10 @@ async def client(port: int, stop: asyncio.Event, tally: Counter[str]) -> None:
             await asyncio.sleep(0.1)
             continue
         try:
-            async with asyncio.timeout(5):
-                await visit(reader, writer, tally)
-        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError) as error:
+            await visit(reader, writer, tally)
+        except TimeoutError:
+            tally[HANGS] += 1
+        except (ConnectionError, asyncio.IncompleteReadError) as error:
             tally[type(error).__name__] += 1
         finally:
             if random.random() < 0.3:
@@ -116,18 +120,29 @@ async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tall
             writer.write(b"GET / HTTP/1.1\r\nHost: g\r\nContent-Length: 1, 2\r\n\r\n")
         else:
             return writer.write(b"GET / HTTP/1.1\r\nHo")
-        if random.random() < 0.03:
+        dice = random.random()
+        if dice < 0.03:
             await asyncio.sleep(random.random())  # reads late: what was sent meanwhile has filled the buffers
+        elif dice < 0.05:
+            return None  # vanishes while the answer is on its way
         for _ in range(count):
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            tally[head[9:12].decode()] += 1
-            if b"chunked" in head:
-                while (await reader.readuntil(b"\r\n")) != b"0\r\n":
-                    await reader.readuntil(b"\r\n")
-                await reader.readuntil(b"\r\n")
-            elif b"content-length: " in head:
-                await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
-            if b"connection: close" in head:
-                await reader.read()
-                return None
+            async with asyncio.timeout(PATIENCE):
+                if not await answered(reader, tally):
+                    return None
     return None
+
+
+async def answered(reader: asyncio.StreamReader, tally: Counter[str]) -> bool:
+    """Read one answer; whether another one may follow."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    tally[head[9:12].decode()] += 1
+    if b"chunked" in head:
+        while (await reader.readuntil(b"\r\n")) != b"0\r\n":
+            await reader.readuntil(b"\r\n")
+        await reader.readuntil(b"\r\n")
+    elif b"content-length: " in head:
+        await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+    if b"connection: close" in head:
+        await reader.read()
+        return False
+    return True
