@@ -30,6 +30,7 @@ from controller.actions import (
     Scale,
 )
 from controller.drift import agrees, digest
+from controller.kept import Live
 from controller.observed import ObjectRef
 from crds.client.errors import ApiError, Conflict, NotFound
 from crds.client.resources import (
@@ -87,12 +88,11 @@ class ActionFailed(Exception):
 
 @dataclass(slots=True)
 class _Written:
-    """What we know of an object that we applied. `seen` is the version that we found in order; `before` the version
-    that the cache had when we wrote; `tried` the content that an apply was tried on; `at` is in monotonic seconds."""
+    """What we know of an object that we applied, until it is found in order. `before` is the version that the cache had
+    when we wrote; `tried` the content that an apply was tried on; `at` is in monotonic seconds."""
 
     hash: str
     at: float
-    seen: str = ""
     before: str = ""
     tried: str = ""
 
@@ -103,25 +103,30 @@ class _Written:
 
 class Executor:
     """One for all runtimes. `live` reads an object from the informers' caches, which keep it small; `whole` makes it
-    complete again."""
+    complete again; `keep` is what they would keep of one that was read otherwise."""
 
     def __init__(
         self,
         client: KubeClient,
-        live: Callable[[ObjectRef], dict[str, Any] | None],
+        live: Callable[[ObjectRef], Live | None],
+        whole: Callable[[Live], Object],
+        keep: Callable[[dict[str, Any]], Live],
         *,
-        whole: Callable[[dict[str, Any]], Object] = lambda obj: obj,
         count: Callable[[str, str], None] = lambda verb, kind: None,
     ) -> None:
         self._client = client
         self._live = live
         self._whole = whole
+        self._keep = keep
         self._count = count
-        self._written: dict[ObjectRef, _Written] = {}
+        self._written: dict[tuple[str, str, str], _Written] = {}
+        # The version in which an object was found in order, by uid: these are as many as there are objects.
+        self._in_order: dict[str, str] = {}
 
     def forget(self, ref: ObjectRef) -> None:
         """The object was deleted: what we wrote before says nothing any more."""
-        self._written.pop(ref, None)
+        self._written.pop(_name(ref), None)
+        self._in_order.pop(ref.uid, None)
 
     async def run(
         self,
@@ -152,25 +157,29 @@ class Executor:
         ref = action.ref
         desired, wanted = stamped(action.manifest)
         live = self._live(ref)
-        written = self._written.get(ref)
+        name = _name(ref)
+        written = self._written.get(name)
         if written is not None and written.hash != wanted:
             written = None
-        version = str(live["metadata"].get("resourceVersion", "")) if live is not None else ""
-        tried = ""
+        version = tried = ""
         if live is None:
             if written is not None and written.is_fresh:
                 return  # our own write, which the cache has not seen yet
         else:
-            if not is_owned(live, owner.uid):
+            version = live.version
+            if not live.is_owned_by(owner.uid):
                 raise NotOurs(ref, _owner_of(live))
-            if written is not None and (written.seen == version or (written.is_fresh and written.before == version)):
+            if written is not None and written.is_fresh and written.before == version:
                 return
-            if annotation(live, APPLIED_HASH) == wanted:
+            if live.applied == wanted:
+                if self._in_order.get(live.ref.uid) == version:
+                    return
                 whole = self._whole(live)
                 if agrees(desired, whole):
-                    self._written[ref] = _Written(wanted, time.monotonic(), seen=version)
+                    self._in_order[live.ref.uid] = version
+                    self._written.pop(name, None)
                     return
-                tried = _content(whole)
+                tried = digest(whole)
                 if written is not None and written.tried == tried:
                     return
         if live is None and action.replicas is not None:
@@ -182,22 +191,21 @@ class Executor:
             # Unforced while nobody knows whether the name is free: a stranger's object is a conflict, not taken.
             await self._client.apply(resource, desired, manager=MANAGER, force=live is not None)
         except Conflict:
-            found = await self._client.get(resource, ref.name, ref.namespace)
-            if not is_owned(found, owner.uid):
+            found = self._keep(await self._client.get(resource, ref.name, ref.namespace))
+            if not found.is_owned_by(owner.uid):
                 raise NotOurs(ref, _owner_of(found)) from None
             await self._adopt_replicas(ref, found)
             desired, _ = stamped(action.manifest)
             await self._client.apply(resource, desired, manager=MANAGER, force=True)
         self._count("apply", ref.kind)
-        self._written[ref] = _Written(wanted, time.monotonic(), before=version, tried=tried)
+        self._written[name] = _Written(wanted, time.monotonic(), before=version, tried=tried)
         log.debug("applied %s", ref)
 
-    async def _adopt_replicas(self, ref: ObjectRef, live: Object) -> None:
+    async def _adopt_replicas(self, ref: ObjectRef, live: Live) -> None:
         """Since its creation a Deployment's replicas are owned with the rest of it. Before it is applied without them
         they need the other owner, or the server would make them one."""
-        replicas = (live.get("spec") or {}).get("replicas")
-        if ref.kind == DEPLOYMENTS.kind and replicas is not None and not annotation(live, HELD_REPLICAS):
-            await self._scale(Scale(ref, int(replicas), "as many as there are"))
+        if live.workload is not None and live.workload.held is None:
+            await self._scale(Scale(ref, live.workload.wanted, "as many as there are"))
 
     async def _scale(self, action: Scale) -> None:
         ref = action.ref
@@ -244,28 +252,15 @@ def stamped(manifest: Object) -> tuple[dict[str, Any], str]:
     return {**manifest, "metadata": metadata}, wanted
 
 
-def annotation(obj: Object, key: str) -> str:
-    found = (obj.get("metadata") or {}).get("annotations") or {}
-    return str(found.get(key, ""))
-
-
-def is_owned(obj: Object, uid: str) -> bool:
-    references = (obj.get("metadata") or {}).get("ownerReferences") or ()
-    return any(reference.get("uid") == uid for reference in references)
-
-
-def _owner_of(obj: Object) -> str:
-    for reference in (obj.get("metadata") or {}).get("ownerReferences") or ():
-        if reference.get("controller"):
-            return f"{reference.get('kind')} {reference.get('name')}"
+def _owner_of(live: Live) -> str:
+    if live.owners:
+        return f"{live.owners[0].kind} {live.owners[0].name}"
     return "somebody else (it has no owner reference to this runtime)"
 
 
-def _content(obj: Object) -> str:
-    """A digest of everything but versions and status."""
-    moving = ("resourceVersion", "generation", "managedFields")
-    metadata = {key: value for key, value in obj["metadata"].items() if key not in moving}
-    return digest({**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata})
+def _name(ref: ObjectRef) -> tuple[str, str, str]:
+    """Whichever object has the name."""
+    return (ref.kind, ref.namespace, ref.name)
 
 
 def _describe(action: Action) -> str:

@@ -20,9 +20,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.caches import Caches, Key, Wake, key_of, unpack
+from controller.caches import Caches, Wake
 from controller.config import Settings
 from controller.execute import Executor
+from controller.kept import Key
 from controller.metrics import Metrics, Watched
 from controller.observed import ObjectRef
 from controller.plan import Rules
@@ -74,7 +75,7 @@ class Manager:
                 arrived=self._runtime_arrived,
             ),
         )
-        self._executor = Executor(client, self.caches.live, whole=unpack, count=self._wrote)
+        self._executor = Executor(client, self.caches.live, self.caches.whole, self.caches.keep, count=self._wrote)
         self.routes = RouteBook(
             client,
             settings.gateway_namespace,
@@ -137,7 +138,7 @@ class Manager:
         settings = self._settings
         self.metrics.leader.labels(LEASE).set(1)
         log.info("leading: %d runtimes, %d catalogs", len(self.caches.runtimes), len(self.caches.catalogs))
-        self.routes.start_from(key_of(obj) for obj in self.caches.runtimes.items())
+        self.routes.start_from(declared.key for declared in self.caches.runtimes.items())
         term = [
             self._start("events", self._events.run()),
             self._start("routes", self.routes.run()),
@@ -229,16 +230,16 @@ class Manager:
         """Looks at everything again, spread over the interval: what no event told, time may have changed."""
         while True:
             await asyncio.sleep(self._settings.resync)
-            for obj in self.caches.runtimes.items():
-                self.runtimes.add_after(key_of(obj), random.uniform(0, self._settings.resync / 2))  # noqa: S311
-            for obj in self.caches.catalogs.items():
-                self.catalog_queue.add_after(key_of(obj), random.uniform(0, self._settings.resync / 2))  # noqa: S311
+            for declared in self.caches.runtimes.items():
+                self.runtimes.add_after(declared.key, random.uniform(0, self._settings.resync / 2))  # noqa: S311
+            for declared in self.caches.catalogs.items():
+                self.catalog_queue.add_after(declared.key, random.uniform(0, self._settings.resync / 2))  # noqa: S311
 
     def _enqueue_all(self) -> None:
-        for obj in self.caches.catalogs.items():
-            self.catalog_queue.add(key_of(obj))
-        for obj in self.caches.runtimes.items():
-            self.runtimes.add(key_of(obj))
+        for declared in self.caches.catalogs.items():
+            self.catalog_queue.add(declared.key)
+        for declared in self.caches.runtimes.items():
+            self.runtimes.add(declared.key)
 
     def _workers(
         self,

@@ -20,12 +20,14 @@ from typing import Any
 from cachetools import LRUCache
 
 from controller.actions import Announcement, EndQueries, PatchOwner, Plan
-from controller.caches import Caches, Key, Object
+from controller.caches import Caches, Parsed
 from controller.catalogs import failed_catalog, plan_catalog
 from controller.execute import ActionFailed, Executor
-from controller.observe import observe, published_digest
-from controller.observed import Activity, Child, ObjectRef, Observed
+from controller.kept import Declared, Key
+from controller.observe import children, observe, published_digest
+from controller.observed import Activity, ObjectRef, Observed
 from controller.plan import Rules, plan, sound_shape
+from controller.reading import merged
 from controller.render import Inputs, Rendering, render
 from controller.route_book import RouteBook
 from controller.status import failed_status, status_patch
@@ -54,28 +56,38 @@ class RetryLater(Exception):
 
 @dataclass(slots=True)
 class _Fresh:
-    obj: Object
+    declared: Declared
     older: set[str]
 
 
 class _Own:
     """Reads of one of our kinds, ahead of the cache where we wrote ourselves."""
 
-    def __init__(self, client: KubeClient, resource: Resource, cached: Callable[[str, str], Object | None]) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        resource: Resource,
+        cached: Callable[[str, str], Declared | None],
+        parsed: Parsed[Any],
+    ) -> None:
         self._client = client
         self._resource = resource
         self._cached = cached
+        self._parsed = parsed
         self._fresh: dict[Key, _Fresh] = {}
 
-    def get(self, key: Key) -> Object | None:
+    def get(self, key: Key) -> Declared | None:
         cached = self._cached(*key)
         fresh = self._fresh.get(key)
         if fresh is None:
             return cached
-        if cached is not None and cached["metadata"]["resourceVersion"] in fresh.older:
-            return fresh.obj
+        if cached is not None and cached.version in fresh.older:
+            return fresh.declared
         del self._fresh[key]
         return cached
+
+    def status(self, declared: Declared) -> Mapping[str, Any]:
+        return self._parsed.whole(declared).get("status") or {}
 
     def caught_up(self, key: Key) -> None:
         """Forgets what we wrote once the cache has it."""
@@ -85,13 +97,15 @@ class _Own:
     async def patch(self, key: Key, patch: Mapping[str, Any], subresource: str | None = None) -> None:
         namespace, name = key
         before = self.get(key)
-        written = await self._client.patch(
-            self._resource, name, namespace, patch, subresource=subresource, field_manager=STATUS_MANAGER
+        written = self._parsed.keep(
+            await self._client.patch(
+                self._resource, name, namespace, patch, subresource=subresource, field_manager=STATUS_MANAGER
+            )
         )
         older = self._fresh[key].older if key in self._fresh else set()
         if before is not None:
-            older = older | {before["metadata"]["resourceVersion"]}
-        older.discard(written["metadata"]["resourceVersion"])
+            older = older | {before.version}
+        older.discard(written.version)
         self._fresh[key] = _Fresh(written, older)
 
 
@@ -122,7 +136,7 @@ class RuntimeReconciler:
         self._clock = clock
         self._count = count
         self._moved = moved
-        self._own = _Own(client, XTRINODES, caches.runtimes.get)
+        self._own = _Own(client, XTRINODES, caches.runtimes.get, caches.parsed_runtimes)
         self._active: dict[Key, tuple[str, datetime]] = {}  # newest activity seen, by uid
         # A runtime is looked at several times in a row, and resolving and rendering it is most of the work.
         self._shapes: LRUCache[Hashable, RuntimeShape | InvalidObject] = LRUCache(_REMEMBERED)
@@ -134,16 +148,16 @@ class RuntimeReconciler:
 
     async def __call__(self, key: Key) -> float | None:
         """Seconds until the next look, None when an event will cause it. Raises RetryLater and ApiError."""
-        obj = self._own.get(key)
-        if obj is None:
+        declared = self._own.get(key)
+        if declared is None:
             self._routes.put(key, None)
             self._active.pop(key, None)
             return None
         try:
-            x = self._caches.parsed_runtimes.of(obj)
+            x = self._caches.parsed_runtimes.of(declared)
         except InvalidObject as error:
             # Not even its form is right: the CRD was older, or somebody removed its schema.
-            self._events.event(obj, "Warning", "InvalidSpec", f"the object cannot be read: {error}")
+            self._events.event(declared.reference(), "Warning", "InvalidSpec", f"the object cannot be read: {error}")
             raise RetryLater(f"cannot be read: {error}") from error
         planned = await self._plan(x)
         if not planned.keep_route:
@@ -165,9 +179,9 @@ class RuntimeReconciler:
             failure = error
             if status is not None:
                 status = failed_status(x, status, Reason.RESOURCE_APPLY_FAILED, str(error), self._clock())
-        await self._tell(key, obj, x, status, planned.announcements if failure is None else ())
+        await self._tell(key, declared, x, status, planned.announcements if failure is None else ())
         if failure is not None:
-            self._events.event(obj, "Warning", Reason.RESOURCE_APPLY_FAILED, str(failure))
+            self._events.event(declared.reference(), "Warning", Reason.RESOURCE_APPLY_FAILED, str(failure))
             raise RetryLater(str(failure)) from failure
         return planned.requeue_after
 
@@ -250,12 +264,9 @@ class RuntimeReconciler:
         return Control(auth.username, password)
 
     async def _end_queries(self, x: XTrinode, action: EndQueries) -> None:
-        slices = self._caches.slices.by_index("service", (x.metadata.namespace, f"trino-{x.metadata.name}"))
-        from controller.observe import read_endpoints
-
         try:
             control = await self._control(x)
-            for endpoint in read_endpoints(slices):
+            for endpoint in merged(self._caches.endpoints(x.metadata.namespace, x.metadata.name)):
                 if endpoint.ready:
                     failed = await self._trino.kill(
                         endpoint.address, endpoint.port, control, action.queries, action.why
@@ -273,16 +284,16 @@ class RuntimeReconciler:
     async def _tell(
         self,
         key: Key,
-        obj: Object,
+        declared: Declared,
         x: XTrinode,
         status: Mapping[str, Any] | None,
         announcements: tuple[Announcement, ...],
     ) -> None:
         for announcement in announcements:
-            self._events.event(obj, announcement.type, announcement.reason, announcement.message)
+            self._events.event(declared.reference(), announcement.type, announcement.reason, announcement.message)
         if status is None:
             return
-        patch = status_patch(obj.get("status") or {}, status)
+        patch = status_patch(self._own.status(declared), status)
         if patch is None:
             return
         try:
@@ -314,31 +325,21 @@ class CatalogReconciler:
         self._events = events
         self._clock = clock
         self._count = count
-        self._own = _Own(client, XTRINODE_CATALOGS, caches.catalogs.get)
+        self._own = _Own(client, XTRINODE_CATALOGS, caches.catalogs.get, caches.parsed_catalogs)
 
     async def __call__(self, key: Key) -> float | None:
-        obj = self._own.get(key)
-        if obj is None or obj["metadata"].get("deletionTimestamp"):
+        declared = self._own.get(key)
+        if declared is None or declared.deleting:
             return None
         try:
-            catalog = self._caches.parsed_catalogs.of(obj)
+            catalog = self._caches.parsed_catalogs.of(declared)
         except InvalidObject as error:
-            self._events.event(obj, "Warning", "InvalidSpec", f"the object cannot be read: {error}")
+            self._events.event(declared.reference(), "Warning", "InvalidSpec", f"the object cannot be read: {error}")
             raise RetryLater(f"cannot be read: {error}") from error
         uid = catalog.metadata.uid
-        children = tuple(
-            Child(
-                ObjectRef(
-                    resource.api_version,
-                    resource.kind,
-                    key[0],
-                    child["metadata"]["name"],
-                    child["metadata"].get("uid", ""),
-                )
-            )
-            for resource, child in self._caches.children(uid)
+        planned = plan_catalog(
+            catalog, children(self._caches, uid), published_digest(self._caches, catalog), self._clock()
         )
-        planned = plan_catalog(catalog, children, published_digest(self._caches, catalog), self._clock())
         status = planned.status
         failure: ActionFailed | None = None
         try:
@@ -351,7 +352,7 @@ class CatalogReconciler:
         except ActionFailed as error:
             failure = error
             status = failed_catalog(catalog, str(error), self._clock())
-        patch = status_patch(obj.get("status") or {}, status)
+        patch = status_patch(self._own.status(declared), status)
         if patch is not None:
             try:
                 await self._own.patch(key, {"status": patch}, "status")
@@ -359,10 +360,10 @@ class CatalogReconciler:
             except NotFound:
                 return None
         if failure is not None:
-            self._events.event(obj, "Warning", Reason.RESOURCE_APPLY_FAILED, str(failure))
+            self._events.event(declared.reference(), "Warning", Reason.RESOURCE_APPLY_FAILED, str(failure))
             raise RetryLater(str(failure)) from failure
         for announcement in planned.announcements:
-            self._events.event(obj, announcement.type, announcement.reason, announcement.message)
+            self._events.event(declared.reference(), announcement.type, announcement.reason, announcement.message)
         return None
 
 

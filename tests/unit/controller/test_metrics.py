@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from prometheus_client.parser import text_string_to_metric_families
+
+from controller.caches import Parsed
 from controller.metrics import Metrics, Watched
+from crds.v1.lifecycle import Phase
+from crds.v1.xtrinode import XTrinode
 
 
 def test_the_names_are_those_of_controller_runtime():
@@ -25,12 +30,9 @@ def test_the_names_are_those_of_controller_runtime():
 
 def test_a_runtime_is_described_while_it_is_there_and_no_longer():
     metrics = Metrics()
-    runtimes = [
-        {
-            "metadata": {"namespace": "team-a", "name": "x"},
-            "status": {"phase": "Ready", "workers": 3, "conditions": [{"type": "Ready", "status": "True"}]},
-        }
-    ]
+    parsed = Parsed(XTrinode)
+    status = {"phase": "Ready", "workers": 3, "conditions": [{"type": "Ready", "status": "True"}]}
+    runtimes = [parsed.keep({"metadata": {"namespace": "team-a", "name": "x"}, "status": status})]
     metrics.describe(lambda: runtimes, [Watched("pods", lambda: 7)])
     page = metrics.page().decode()
     assert 'xtrinode_state{name="x",namespace="team-a",phase="Ready"} 1.0' in page
@@ -40,3 +42,16 @@ def test_a_runtime_is_described_while_it_is_there_and_no_longer():
     assert 'xtrinode_controller_cached_objects{resource="pods"} 7.0' in page
     runtimes.clear()
     assert "team-a" not in metrics.page().decode()
+
+
+def test_the_page_is_what_a_scraper_reads():
+    metrics = Metrics()
+    conditions = [{"type": 'odd "type" \\', "status": "Unknown"}]
+    parsed = Parsed(XTrinode)
+    kept = parsed.keep({"metadata": {"namespace": "n", "name": "x"}, "status": {"conditions": conditions}})
+    metrics.describe(lambda: [kept], [])
+    families = {family.name: family for family in text_string_to_metric_families(metrics.page().decode())}
+    (sample,) = families["xtrinode_condition"].samples
+    assert (sample.labels["type"], sample.value) == ('odd "type" \\', -1.0)
+    assert len(families["xtrinode_state"].samples) == len(Phase)
+    assert families["xtrinode_workers_current"].type == "gauge"

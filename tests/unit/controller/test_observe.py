@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controller.actions import HELD_REPLICAS
-from controller.caches import Parsed, pack, reduce_slice, reduce_source, unpack
-from controller.observe import read_endpoints, read_pod, read_workload
-from controller.observed import Role
+from controller.caches import Parsed
+from controller.kept import keep_child, keep_config_map, keep_pod, keep_slice, keep_source
+from controller.observed import Endpoint, Role
+from controller.packing import Packing
+from controller.reading import merged, read_endpoints, read_pod, read_workload
 from crds.v1.meta import InvalidObject
 from crds.v1.xtrinode import XTrinode
 
@@ -102,7 +108,7 @@ def test_endpoints_are_read_across_slices_ready_ones_first():
         {"ports": [{"name": "other", "port": 1}], "endpoints": [{"addresses": ["10.0.0.4"]}]},
         {"ports": None, "endpoints": None},
     ]
-    found = list(read_endpoints(slices))
+    found = merged(map(read_endpoints, slices))
     assert [(e.address, e.ready) for e in found] == [("10.0.0.3", True), ("10.0.0.2", False)]
 
 
@@ -111,53 +117,167 @@ def test_of_a_secret_only_keys_and_a_digest_are_kept():
         "metadata": {"name": "s", "namespace": "n", "annotations": {"x": "hunter2"}},
         "data": {"password": "aHVudGVyMg=="},
     }
-    kept = reduce_source(secret)
+    kept = keep_source(secret)
     assert "hunter2" not in str(kept)
     assert "aHVudGVyMg" not in str(kept)
-    assert kept["keys"] == ("password",)
-    changed = reduce_source({**secret, "data": {"password": "b3RoZXI="}})
-    assert changed["contentDigest"] != kept["contentDigest"]
-    relabelled = reduce_source({**secret, "metadata": {"name": "s", "namespace": "n", "labels": {"a": "b"}}})
-    assert relabelled["contentDigest"] == kept["contentDigest"]
+    assert kept.source is not None
+    assert kept.source.keys == {"password"}
+    changed = keep_source({**secret, "data": {"password": "b3RoZXI="}})
+    assert changed.source != kept.source
+    relabelled = keep_source({**secret, "metadata": {"name": "s", "namespace": "n", "labels": {"a": "b"}}})
+    assert relabelled.source == kept.source
+
+
+def runtime(version="1", size="xs", **status):
+    metadata = {"name": "x", "namespace": "n", "uid": "u", "resourceVersion": version, "generation": 1}
+    return {"kind": "XTrinode", "metadata": metadata, "spec": {"size": size}, "status": status}
 
 
 def test_an_object_is_parsed_once_per_version():
     parsed = Parsed(XTrinode)
-    obj = {"metadata": {"name": "x", "namespace": "n", "uid": "u", "resourceVersion": "1"}, "spec": {"size": "xs"}}
-    assert parsed.of(obj) is parsed.of(dict(obj))
-    newer = {**obj, "metadata": {**obj["metadata"], "resourceVersion": "2"}}
-    assert parsed.of(newer) is not parsed.of(obj)
+    kept = parsed.keep(runtime())
+    assert parsed.of(kept) is parsed.of(kept)
+    assert parsed.of(parsed.keep(runtime("2"))) is not parsed.of(kept)
+
+
+def test_an_object_that_was_forgotten_is_read_again_from_what_is_kept():
+    parsed = Parsed(XTrinode)
+    kept = parsed.keep(runtime(phase="Ready"))
+    parsed.forget(kept.key)
+    assert (parsed.of(kept).spec.size, parsed.of(kept).status.phase) == ("xs", "Ready")
+    assert parsed.whole(kept) == runtime(phase="Ready")
 
 
 def test_an_object_that_cannot_be_parsed_says_so_every_time():
     parsed = Parsed(XTrinode)
-    obj = {"metadata": {"name": "x", "resourceVersion": "1"}, "spec": {"size": "huge"}}
+    kept = parsed.keep(runtime(size="huge"))
     for _ in range(2):
         with pytest.raises(InvalidObject, match=r"spec\.size"):
-            parsed.of(obj)
+            parsed.of(kept)
 
 
-def test_a_packed_child_comes_back_as_it_was_and_is_read_without_unpacking():
-    spec = {"template": {"metadata": {"annotations": {"trino.io/rollout-hash-worker": "abc"}}, "spec": {"x": [1]}}}
-    whole = {"apiVersion": "apps/v1", "kind": "Deployment", **deployment(spec=spec, annotations={HELD_REPLICAS: "2"})}
-    whole["metadata"]["resourceVersion"] = "7"
-    packed = pack(whole)
-    assert unpack(packed) == {key: value for key, value in whole.items() if key != "status"}
-    assert read_workload(packed, Role.WORKER) == read_workload(whole, Role.WORKER)
-    assert "x" not in str(packed["spec"])
+json = st.recursive(
+    st.none() | st.booleans() | st.integers(-10, 10) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+statuses = st.fixed_dictionaries({}, optional={"phase": json, "workers": json, "conditions": json}) | json
 
 
-def test_two_versions_of_one_content_pack_to_equal_bytes():
-    one, two = deployment(), deployment(status={"replicas": 1})
-    one["metadata"]["resourceVersion"], two["metadata"]["resourceVersion"] = "1", "2"
-    assert pack(one)["packedSpec"] == pack(two)["packedSpec"]
+@given(st.fixed_dictionaries({}, optional={"spec": json, "status": statuses}))
+def test_whatever_got_in_without_a_schema_is_kept_and_refused_when_it_is_read(parts):
+    parsed = Parsed(XTrinode)
+    whole = {**runtime(), **parts}
+    kept = parsed.keep(whole)
+    assert parsed.whole(kept) == whole
+    assert isinstance(kept.shown.workers, int)
+    with contextlib.suppress(InvalidObject):
+        assert parsed.of(kept).metadata.name == "x"
 
 
-def test_a_slice_keeps_what_an_address_is_read_from():
-    whole = {
-        "metadata": {"name": "s", "namespace": "n", "labels": {"kubernetes.io/service-name": "trino-x", "a": "b"}},
+def test_a_wish_changes_with_the_spec_and_not_with_the_status():
+    parsed = Parsed(XTrinode)
+    kept = parsed.keep(runtime())
+    told = parsed.keep(runtime("2", phase="Ready", workers=2, conditions=[{"type": "Ready", "status": "True"}]))
+    assert told.wish == kept.wish
+    assert (told.shown.phase, told.shown.workers, told.shown.conditions) == ("Ready", 2, (("Ready", "True"),))
+    newer = runtime("3")
+    newer["metadata"]["generation"] = 2
+    assert parsed.keep(newer).wish != kept.wish
+
+
+def child(**changes):
+    metadata = {"name": "trino-x-worker", "namespace": "n", "uid": "u1", "resourceVersion": "7"}
+    owners = [{"apiVersion": "a/v1", "kind": "XTrinode", "name": "x", "uid": "u", "controller": True}]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        **deployment(spec={"template": {"spec": {"x": [1]}}}, annotations={HELD_REPLICAS: "2"}),
+        "metadata": {**metadata, "annotations": {HELD_REPLICAS: "2"}, "ownerReferences": owners},
+    } | changes
+
+
+def test_a_child_comes_back_whole_but_for_what_the_server_writes():
+    packing = Packing()
+    first, second = keep_child(child(), packing), keep_child(child(), packing)
+    for kept in (first, second):  # without and with a dictionary
+        whole = packing.unpack(kept.packed)
+        metadata = {key: child()["metadata"][key] for key in ("name", "namespace", "annotations", "ownerReferences")}
+        assert whole == {**{key: value for key, value in child().items() if key != "status"}, "metadata": metadata}
+
+
+def test_what_is_read_of_a_child_needs_no_unpacking():
+    kept = keep_child(child(), Packing())
+    assert kept.is_owned_by("u")
+    assert not kept.is_owned_by("v")
+    assert kept.workload == read_workload(child(), Role.WORKER)
+    assert (str(kept.ref), kept.ref.uid, kept.version) == ("Deployment n/trino-x-worker", "u1", "7")
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"metadata": child()["metadata"] | {"resourceVersion": "8"}}, True),
+        ({"status": {"conditions": [{"type": "Progressing", "status": "True", "lastUpdateTime": "now"}]}}, True),
+        ({"status": {"readyReplicas": 1}}, False),
+        ({"spec": {"replicas": 2, "template": {"spec": {"x": [2]}}}}, False),
+        ({"metadata": child()["metadata"] | {"labels": {"added": "by hand"}}}, False),
+        ({"metadata": child()["metadata"] | {"ownerReferences": []}}, False),
+        ({"metadata": child()["metadata"] | {"deletionTimestamp": "2026-01-31T12:00:00Z"}}, False),
+    ],
+)
+def test_children_differ_when_a_decision_could_depend_on_it(change, same):
+    packing = Packing()
+    keep_child(child(), packing)
+    assert (keep_child(child(), packing) == keep_child(child(**change), packing)) is same
+
+
+def test_foreign_config_maps_are_known_by_keys_and_our_own_and_the_routes_whole():
+    def config_map(labels):
+        metadata = {"name": "c", "namespace": "n", "uid": "u", "labels": labels}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "content"}}
+
+    packing = Packing()
+    foreign = keep_config_map(config_map({}), packing)
+    assert foreign.source is not None
+    assert not foreign.is_ours
+    ours = keep_config_map(config_map({"app.kubernetes.io/managed-by": "xtrinode"}), packing)
+    assert packing.unpack(ours.packed)["data"] == {"a": "content"}
+    assert not ours.routes
+    assert keep_config_map(config_map({"xtrinode.io/routes": "true"}), packing).routes
+
+
+def endpoint_slice(service, instance=None):
+    labels = {"kubernetes.io/service-name": service, "app.kubernetes.io/instance": instance}
+    return {
+        "metadata": {"name": "s", "namespace": "n", "labels": {k: v for k, v in labels.items() if v}},
         "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
         "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}, "nodeName": "n1"}],
     }
-    assert read_endpoints([reduce_slice(whole)]) == read_endpoints([whole])
-    assert "n1" not in str(reduce_slice(whole))
+
+
+def test_a_slice_of_a_coordinator_is_its_addresses():
+    for instance in ("x", None):
+        kept = keep_slice(endpoint_slice("trino-x", instance))
+        assert kept is not None
+        assert (kept.service, kept.endpoints) == (("n", "trino-x"), (Endpoint("10.0.0.1", 8080, True),))
+
+
+@pytest.mark.parametrize(
+    ("service", "instance"),
+    [("trino-x-worker", "x"), ("trino-x-metrics", "x"), ("trino-x-worker-metrics", "x"), ("other", None)],
+)
+def test_slices_of_which_no_address_is_read_are_not_kept(service, instance):
+    assert keep_slice(endpoint_slice(service, instance)) is None
+
+
+def test_a_runtime_may_be_named_like_another_one_s_workers():
+    assert keep_slice(endpoint_slice("trino-x-worker", "x-worker")) is not None
+
+
+def test_a_pod_is_its_facts_and_whose_it_is():
+    whole = pod({"phase": "Running"}, namespace="n")
+    whole["metadata"]["labels"] = {"app.kubernetes.io/instance": "x", "app.kubernetes.io/component": "worker"}
+    kept = keep_pod(whole)
+    assert (kept.runtime, kept.pod) == (("n", "x"), read_pod(whole))
+    assert keep_pod(pod({})).runtime is None
