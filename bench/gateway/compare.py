@@ -6,7 +6,7 @@
 Every build of ours that is there takes part: pure (from the source tree), compiled, and express. Prints a table per
 workload while it runs and, last, one JSON line whose `metrics` name every figure. With --results the same goes to a
 file, with every round; beside it a table for people (.md) and a plot (.png). Give it the machine: ratios move by a
-tenth when something else runs. The default takes about 45 minutes; try `--rounds 1 --seconds 1` first.
+tenth when something else runs. The default takes about 35 minutes; try `--rounds 1 --seconds 1` first.
 """
 
 from __future__ import annotations

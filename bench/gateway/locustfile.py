@@ -24,6 +24,7 @@ from locust import events, task
 from locust.contrib.fasthttp import FastHttpUser, FastResponse
 
 _NEXT = re.compile(r'"nextUri":"([^"]+)"').search
+_ERROR = re.compile(r'"errorName":"([^"]+)"').search
 _ID = re.compile(r'"id":"([^"]+)"').search
 # Trino writes everything but the rows before them, and the statistics and errors after; both ends are looked at.
 _LOOKED_AT = 4096
@@ -41,7 +42,7 @@ def options(parser: ArgumentParser) -> None:
     add("--sql-small", default="SELECT count(*) FROM tpch.tiny.orders -- polls=3 bytes=600", help="a small statement")
     add(
         "--sql-big",
-        default="SELECT * FROM tpch.sf1.orders LIMIT 20000 -- polls=6 bytes=262144",
+        default="SELECT * FROM tpch.tiny.orders -- polls=6 bytes=262144",
         help="a statement with a big result",
     )
     add("--sql-long", default="SELECT 1 -- polls=12 bytes=600", help="a statement that takes many polls")
@@ -140,6 +141,7 @@ def judged(response: FastResponse, expected: str | None) -> tuple[str, str | Non
     if not end.rstrip().endswith("}"):
         return "the page is cut", None, None
     if '"error":{' in begin or '"error":{' in end:
-        return "the query failed", None, None
+        named = _ERROR(text)
+        return f"the query failed: {named[1] if named else 'no reason given'}", None, None
     following = _NEXT(begin)
     return "", found[1], following[1] if following else None
