@@ -465,6 +465,8 @@ cdef class Express:
     cdef char *buffer
     cdef bint precise  # the clock is the kernel's monotonic one
     cdef public bint open  # the lane takes requests
+    cdef readonly long long taken  # requests that it took since the beginning,
+    cdef readonly long long handed_over  # and of these that it did not see the end of
     cdef long long requests, bytes_in, bytes_out, upstream_bytes_in, upstream_bytes_out
     cdef long long latency[LATENCIES]
     cdef double latency_sum
@@ -677,6 +679,7 @@ cdef class Express:
         client.query_id = PyBytes_FromStringAndSize(text + id_at, 27)
         upstream.other = client
         upstream.lane = lane
+        self.taken += 1
         self.requests += 1
         self.bytes_in += size
         self.upstream_bytes_out += line + length
@@ -803,6 +806,7 @@ cdef class Express:
         client.outgoing = None
         # What has been counted so far comes first: a failure is judged by it.
         lane.settle(self, self.now())
+        self.handed_over += 1
         lane.inflight -= 1
         lane.shown -= 1  # counted on, by the client
         upstream.protocol.taken_over(client.protocol, upstream.uses)

@@ -1,0 +1,480 @@
+"""The express lane, on real sockets: it is taken, it changes nothing, and it lets go of whatever is unusual.
+
+Everything that the other tests on real sockets show holds over the compiled transports, too; they run there as well.
+Here are: proof that the lane is in use at all; the same scenes with and without it, drawn by hypothesis, whose
+transcripts and books must agree; and what may happen while a request is in it. Needs the compiled transports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import resource
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import uvloop
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.proxy.listening import express_built
+from gateway.proxy.settings import ProxySettings
+from gateway.routing.model import Outcome, RouteTable
+from tests.support.gateway_peers import PAGE, POLL_GET, reset
+from tests.support.gateway_sockets import Gateway, closed, coordinator, express, gateway_before, read_head
+from tests.support.gateway_sockets import read_response as read_plain
+from tests.support.gateway_wire import GET, POST, chunked, page, reply, status_of
+
+if not express_built():
+    pytest.skip("the compiled transports are not built; type tools/test-compiled", allow_module_level=True)
+
+SETTINGS = ProxySettings(response_timeout=1.0, upstream_body_timeout=1.0)
+
+
+@dataclass
+class Far:
+    """A coordinator's side that a test speaks for: requests come in `heads`, answers are what it writes."""
+
+    heads: asyncio.Queue[tuple[bytes, asyncio.StreamWriter]] = field(default_factory=asyncio.Queue)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await read_head(reader)
+            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            body = await reader.readexactly(int(length or b"0"))
+            self.heads.put_nowait((head + body, writer))
+
+
+@asynccontextmanager
+async def scene(compiled: bool = True) -> AsyncIterator[tuple[Gateway, Far]]:
+    express.set(compiled)
+    far = Far()
+    async with coordinator(far) as port, gateway_before(port, settings=SETTINGS) as gateway:
+        (target,) = gateway.proxy.router.targets()
+        gateway.proxy.router.identified(target, b"abcde")
+        yield gateway, far
+
+
+def play(scenario: Any) -> Any:
+    async def bounded() -> Any:
+        async with asyncio.timeout(30):
+            return await scenario()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        return loop.run(bounded())
+
+
+async def polls(far: Far, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: int) -> None:
+    for _ in range(count):
+        writer.write(POLL_GET)
+        _, answer = await far.heads.get()
+        answer.write(PAGE)
+        assert await read_plain(reader) == PAGE
+
+
+async def in_the_lane(
+    gateway: Gateway, far: Far
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, asyncio.StreamWriter]:
+    """A client whose poll is in the lane, and where to write its answer."""
+    reader, writer = await gateway.connect()
+    await polls(far, reader, writer, 4)
+    before = gateway.proxy.express.taken
+    writer.write(POLL_GET)
+    _, answer = await far.heads.get()
+    assert gateway.proxy.express.taken == before + 1
+    return reader, writer, answer
+
+
+def test_polls_take_the_lane_once_their_headers_are_known() -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer = await gateway.connect()
+            await polls(far, reader, writer, 10)
+            lane = gateway.proxy.express
+            assert lane.taken == 8
+            assert lane.handed_over <= 1  # the first answer's head was not known yet
+            gateway.proxy.settle(gateway.proxy.clock())
+            counters = gateway.proxy.counters
+            assert (counters.requests, counters.responses[2], sum(counters.latency)) == (10, 10, 10)
+            assert counters.bytes_in == 10 * len(POLL_GET)
+            assert counters.bytes_out == 10 * len(PAGE)
+            assert counters.backend("team/t0").outcomes[Outcome.OK] == 10
+            await closed(writer)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [GET, POST, POLL_GET.replace(b"executing", b"executing/partialCancel"), POLL_GET.replace(b"GET", b"DELETE")],
+)
+def test_nothing_but_polls_takes_it(request_: bytes) -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer = await gateway.connect()
+            for _ in range(5):
+                writer.write(request_)
+                _, answer = await far.heads.get()
+                answer.write(PAGE)
+                assert await read_plain(reader) == PAGE
+            assert gateway.proxy.express.taken == 0
+            await closed(writer)
+
+    play(scenario)
+
+
+# -- with and without: nobody can tell -----------------------------------------------------------------------------------
+
+_OTHER_HEADERS = POLL_GET.replace(b"X-Trino-User: u", b"X-Trino-User: somebody-else")
+_OTHER_QUERY = POLL_GET.replace(b"00001", b"00002")
+_UNKNOWN_QUERY = POLL_GET.replace(b"abcde", b"zzzzz")
+ASKED = {
+    "poll": [POLL_GET],
+    "polls ahead": [POLL_GET + POLL_GET],
+    "poll in pieces": [POLL_GET[:50], POLL_GET[50:]],
+    "poll and a half": [POLL_GET + POLL_GET[:30], POLL_GET[30:]],
+    "another query": [_OTHER_QUERY],
+    "other headers": [_OTHER_HEADERS],
+    "closing poll": [POLL_GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")],
+    "unknown query": [_UNKNOWN_QUERY],
+    "HTTP/1.0": [POLL_GET.replace(b"HTTP/1.1", b"HTTP/1.0")],
+    "no poll": [POLL_GET.replace(b"_00001_", b"_0000x_")],
+    "bad target": [POLL_GET.replace(b"yslug", b"y#slug")],
+    "two hosts": [POLL_GET.replace(b"\r\n\r\n", b"\r\nHost: other\r\n\r\n")],
+    "statement": [POST],
+    "something else": [GET],
+    "cancel": [POLL_GET.replace(b"GET", b"DELETE")],
+}
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+ANSWERED = {
+    "page": [PAGE],
+    "another state": [reply(page(state="FINISHING"))],
+    "last page": [reply(page(state="FINISHED", more=False))],
+    "page with data": [reply(page(columns=[{"name": "a"}], data=[[1, "x" * 900]]))],
+    "large page": [reply(page(data=[["y" * 300_000]]))],
+    "page of segments": [reply(page(data={"encoding": "json", "segments": [{"uri": "http://gw/v1/spooled/ack/s1"}]}))],
+    "page in pieces": [PAGE[:100], PAGE[100:]],
+    "page after its head": [PAGE[: PAGE.index(b"\r\n\r\n") + 4], PAGE[PAGE.index(b"\r\n\r\n") + 4 :]],
+    "head in pieces": [PAGE[:20], PAGE[20:]],
+    "chunked page": [_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(page(), 64)],
+    "closing page": [reply(page(), b"Connection: close")],
+    "cookie": [reply(page(), b"Set-Cookie: a=b")],
+    "location": [reply(b"", b"Location: http://other/", status=b"303 See Other")],
+    "no content": [b"HTTP/1.1 204 No Content\r\n\r\n"],
+    "early hints": [b"HTTP/1.1 103 Early Hints\r\n\r\n" + PAGE],
+    "unavailable": [reply(b"wait", status=b"503 Service Unavailable")],
+    "error": [reply(b"oops", status=b"500 Internal Server Error")],
+    "no page": [reply(b"<html>")],
+    "empty": [_HEAD + b"Content-Length: 0\r\n\r\n"],
+    "not HTTP": [b"SSH-2.0-OpenSSH_9.2\r\n\r\n"],
+    "two lengths": [_HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc"],
+    "too much": [PAGE + b"more"],
+}
+
+
+async def read_any(reader: asyncio.StreamReader) -> bytes:
+    """One response whatever its framing, or how the connection ended instead."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        lowered = head.lower()
+        if b"transfer-encoding" in lowered:
+            body = await reader.readuntil(b"0\r\n\r\n")
+        else:
+            body = await reader.readexactly(int(lowered.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0))
+    except asyncio.IncompleteReadError as error:
+        return b"END " + error.partial
+    except ConnectionResetError:
+        return b"RESET"
+    return head + body if not 100 <= status_of(head) < 200 else head + await read_any(reader)
+
+
+def books(gateway: Gateway) -> dict[str, Any]:
+    proxy = gateway.proxy
+    proxy.settle(proxy.clock(), 0.0)
+    counters = proxy.counters
+    (target,) = proxy.router.targets()
+    stats = counters.backend(target.key)
+    plain = ("requests", "responses", "bytes_in", "bytes_out", "upstream_bytes_in", "upstream_bytes_out", "connections")
+    return {
+        **{name: getattr(counters, name) for name in (*plain, "problems", "refusals", "retries", "client_aborts")},
+        "measured": sum(counters.latency),
+        "first bytes": sum(stats.first_byte),
+        "outcomes": list(stats.outcomes),
+        "connects": stats.connects,
+        "circuit": target.circuit.state,
+        "inflight": target.inflight,
+        "live": proxy.router.activity.counts(),
+    }
+
+
+_OUR_ID = re.compile(rb"[0-9]{8}_[0-9]{6}_[0-9]{5}_0l1o0")  # of a statement that the gateway itself has answered
+
+
+async def transcript(compiled: bool, visits: list[list[tuple[str, str]]]) -> tuple[list[Any], dict[str, Any], int]:
+    """What both far sides get in these visits of a client; the books; how many requests took the lane."""
+    seen: list[Any] = []
+    async with scene(compiled) as (gateway, far):
+        for exchanges in visits:
+            reader, writer = await gateway.connect()
+            for asked, answered in exchanges:
+                for piece in ASKED[asked]:
+                    writer.write(piece)
+                    await asyncio.sleep(0)
+                expected = 2 if asked in {"polls ahead", "poll and a half"} else 1
+                for _ in range(expected):
+                    arrived = asyncio.ensure_future(far.heads.get())
+                    response = asyncio.ensure_future(read_any(reader))
+                    await asyncio.wait({arrived, response}, return_when=asyncio.FIRST_COMPLETED)
+                    if arrived.done():
+                        head, answer = arrived.result()
+                        seen.append(head)
+                        for piece in ANSWERED[answered]:
+                            answer.write(piece)
+                            await asyncio.sleep(0.002)
+                        if not response.done() and answered == "not HTTP":
+                            answer.close()
+                    else:
+                        arrived.cancel()
+                    seen.append(_OUR_ID.sub(b"ID", await response))
+                if seen[-1][:5] in {b"END ", b"RESET"} or b"connection: close" in seen[-1].lower():
+                    break
+            await closed(writer)
+            while gateway.proxy.clients:
+                await asyncio.sleep(0)
+        taken = gateway.proxy.express.taken if compiled else 0
+        return seen, books(gateway), taken
+
+
+_warm = st.just(("poll", "page"))
+_exchange = st.one_of(_warm, st.tuples(st.sampled_from(sorted(ASKED)), st.sampled_from(sorted(ANSWERED))))
+_unusual = st.one_of(
+    st.tuples(st.just("poll"), st.sampled_from(sorted(ANSWERED))),
+    st.tuples(st.sampled_from(sorted(ASKED)), st.just("page")),
+)
+_visit = st.builds(
+    lambda warm, rest: [("poll", "page")] * warm + rest,
+    st.integers(0, 4),
+    st.lists(st.one_of(_unusual, _exchange), min_size=1, max_size=4),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(_visit, min_size=1, max_size=3))
+def test_nobody_can_tell_a_lane_from_none(visits: list[list[tuple[str, str]]]) -> None:
+    without, plain_books, _ = play(lambda: transcript(False, visits))
+    with_lane, books_with_lane, _ = play(lambda: transcript(True, visits))
+    assert with_lane == without
+    assert books_with_lane == plain_books
+
+
+@pytest.mark.parametrize("answered", sorted(ANSWERED))
+def test_every_kind_of_answer_to_a_poll_in_the_lane(answered: str) -> None:
+    visits = [[("poll", "page")] * 4 + [("poll", answered)], [("poll", "page")] * 4]
+    without, plain_books, _ = play(lambda: transcript(False, visits))
+    with_lane, books_with_lane, taken = play(lambda: transcript(True, visits))
+    assert taken >= 3
+    assert with_lane == without
+    assert books_with_lane == plain_books
+
+
+# -- while a request is in the lane --------------------------------------------------------------------------------------
+
+
+def test_a_slow_answer_leaves_the_lane_and_meets_its_time_out() -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer, _ = await in_the_lane(gateway, far)
+            assert status_of(await read_any(reader)) == 504
+            assert gateway.proxy.express.handed_over >= 1
+            assert gateway.proxy.counters.timeouts == {"response_head": 1}
+            await closed(writer)
+
+    play(scenario)
+
+
+def test_a_slow_answer_that_comes_in_time_is_passed_on() -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer, answer = await in_the_lane(gateway, far)
+            await asyncio.sleep(0.7)  # beyond the lane's patience
+            answer.write(PAGE)
+            assert await read_plain(reader) == PAGE
+            await polls(far, reader, writer, 3)
+            await closed(writer)
+
+    play(scenario)
+
+
+def test_a_client_that_goes_away_takes_its_request_along() -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            _, writer, answer = await in_the_lane(gateway, far)
+            reset(writer)
+            while gateway.proxy.clients:
+                await asyncio.sleep(0)
+            (target,) = gateway.proxy.router.targets()
+            assert target.inflight == 0
+            assert gateway.proxy.counters.client_aborts == 1
+            while gateway.proxy.counters.upstream_open:
+                await asyncio.sleep(0)
+            answer.write(PAGE)  # to nobody
+
+    play(scenario)
+
+
+def test_a_client_that_shuts_its_sending_half_gets_its_answer() -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer, answer = await in_the_lane(gateway, far)
+            writer.write_eof()
+            await asyncio.sleep(0.02)
+            answer.write(PAGE)
+            assert await reader.read() == PAGE
+            await closed(writer)
+
+    play(scenario)
+
+
+def test_what_is_sent_ahead_is_answered_in_order() -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer, answer = await in_the_lane(gateway, far)
+            writer.write(_OTHER_QUERY + GET)
+            await asyncio.sleep(0.02)
+            assert far.heads.empty()
+            answer.write(PAGE)
+            assert await read_plain(reader) == PAGE
+            for body in (b"second", b"third"):
+                _, answer = await far.heads.get()
+                answer.write(reply(body))
+                assert await read_plain(reader) == reply(body)
+            await closed(writer)
+
+    play(scenario)
+
+
+def test_a_gateway_that_drains_finishes_it_and_says_close() -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer, answer = await in_the_lane(gateway, far)
+            gateway.proxy.drain()
+            assert not gateway.proxy.drained.is_set()
+            answer.write(PAGE)
+            assert b"Connection: close\r\n" in await reader.read()
+            await gateway.proxy.drained.wait()
+            await closed(writer)
+
+    play(scenario)
+
+
+def test_a_gateway_that_closes_cuts_it() -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer, _ = await in_the_lane(gateway, far)
+            gateway.proxy.close()
+            with pytest.raises(ConnectionResetError):
+                assert not await reader.read()
+                raise AssertionError("a clean end")
+            await closed(writer)
+
+    play(scenario)
+
+
+def test_a_coordinator_whose_route_is_gone_still_answers_and_is_not_kept() -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer, answer = await in_the_lane(gateway, far)
+            gateway.proxy.router.load(RouteTable.of(()))
+            answer.write(PAGE)
+            assert await read_plain(reader) == PAGE
+            while gateway.proxy.counters.upstream_open:
+                await asyncio.sleep(0)
+            writer.write(POLL_GET)
+            assert b"error" in await read_any(reader)
+            await closed(writer)
+
+    play(scenario)
+
+
+def test_a_client_that_does_not_read_stops_the_lane_and_loses_nothing() -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer, answer = await in_the_lane(gateway, far)
+            answer.write(PAGE)
+            assert await read_plain(reader) == PAGE
+            large = reply(page(data=[["z" * 200_000]]))
+            sent = 0
+            for _ in range(100):
+                writer.write(POLL_GET)
+                try:
+                    async with asyncio.timeout(0.1):
+                        _, answer = await far.heads.get()
+                except TimeoutError:
+                    break  # the gateway asks no more while its answers are not taken
+                answer.write(large)
+                sent += 1
+            assert sent < 100
+            for _ in range(sent):
+                assert await read_plain(reader) == large
+            _, answer = await far.heads.get()
+            answer.write(PAGE)
+            assert await read_plain(reader) == PAGE
+            await closed(writer)
+
+    play(scenario)
+
+
+def test_a_connection_that_went_stale_in_the_pool_is_not_noticed() -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer, answer = await in_the_lane(gateway, far)
+            answer.write(PAGE)
+            assert await read_plain(reader) == PAGE
+            reset(answer)
+            await polls(far, reader, writer, 3)
+            await closed(writer)
+
+    play(scenario)
+
+
+def test_without_descriptors_nobody_is_accepted_until_there_are_some() -> None:
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer = await gateway.connect()
+            await polls(far, reader, writer, 1)
+            waiting = await asyncio.open_connection("127.0.0.1", gateway.port, limit=1)
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            while len(gateway.proxy.clients) < 2:
+                await asyncio.sleep(0)
+            extra = socket.socket()
+            extra.setblocking(False)
+            used = sorted(int(name) for name in os.listdir("/proc/self/fd"))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (used[-1], hard))
+            try:
+                assert extra.connect_ex(("127.0.0.1", gateway.port)) in {0, errno.EINPROGRESS}
+                holes = []
+                while True:
+                    try:
+                        holes.append(os.dup(extra.fileno()))
+                    except OSError:
+                        break
+                await asyncio.sleep(0.05)
+                assert len(gateway.proxy.clients) == 2
+                await polls(far, reader, writer, 3)  # those that are in are served
+            finally:
+                for hole in holes:
+                    os.close(hole)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            while len(gateway.proxy.clients) < 3:
+                await asyncio.sleep(0.02)
+            extra.close()
+            await closed(waiting[1])
+            await closed(writer)
+
+    play(scenario)
