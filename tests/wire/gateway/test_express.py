@@ -16,6 +16,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,7 +130,7 @@ def test_nothing_but_polls_takes_it(request_: bytes) -> None:
     play(scenario)
 
 
-# -- with and without: nobody can tell -----------------------------------------------------------------------------------
+# -- with and without: nobody can tell ---------------------------------------------------------------------------------
 
 _OTHER_HEADERS = POLL_GET.replace(b"X-Trino-User: u", b"X-Trino-User: somebody-else")
 _OTHER_QUERY = POLL_GET.replace(b"00001", b"00002")
@@ -283,7 +284,7 @@ def test_every_kind_of_answer_to_a_poll_in_the_lane(answered: str) -> None:
     assert books_with_lane == plain_books
 
 
-# -- while a request is in the lane --------------------------------------------------------------------------------------
+# -- while a request is in the lane ------------------------------------------------------------------------------------
 
 
 def test_a_slow_answer_leaves_the_lane_and_meets_its_time_out() -> None:
@@ -454,8 +455,8 @@ def test_without_descriptors_nobody_is_accepted_until_there_are_some() -> None:
                 await asyncio.sleep(0)
             extra = socket.socket()
             extra.setblocking(False)
-            used = sorted(int(name) for name in os.listdir("/proc/self/fd"))
-            resource.setrlimit(resource.RLIMIT_NOFILE, (used[-1], hard))
+            highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
             try:
                 assert extra.connect_ex(("127.0.0.1", gateway.port)) in {0, errno.EINPROGRESS}
                 holes = []
