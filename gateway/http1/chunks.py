@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from gateway.http1.lines import BAD, BAD_LENGTH, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, kind_of
+from gateway.http1.lines import BAD, BAD_LENGTH, CONNECTION_KEPT, EXPECT, HOST, TRANSFER_ENCODING, kind_of
 
 MORE: Final = -1  # all bytes belong to the body, and more must come
 MALFORMED: Final = -2
@@ -132,9 +132,9 @@ class ChunkScanner:
         return True
 
     def _trailer(self, line: bytes) -> bool:
-        """A trailer must be a header line, and must not reframe what has been framed."""
+        """A trailer must be a header line, and must not reframe, redirect or vouch for what has been judged already."""
         self._trailer_bytes += len(line) + 2
         if self._trailer_bytes > self._trailer_limit:
             return False
         kind = kind_of(line)
-        return kind < CONTENT_LENGTH and kind not in (BAD, BAD_LENGTH, HOST, TRANSFER_ENCODING, CONNECTION)
+        return kind < CONNECTION_KEPT and kind not in (BAD, BAD_LENGTH, HOST, TRANSFER_ENCODING, EXPECT)

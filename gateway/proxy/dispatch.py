@@ -124,7 +124,7 @@ def found_owner(client: Client, serial: int, owner: Target | None) -> None:
 def connect_failed(client: Client, timed_out: bool, now: float) -> None:
     """No connection: nothing was sent, so a request that no coordinator owns yet may try another one."""
     head = client.memo_now.head
-    if client.kind in (SUBMIT, OTHER) and client.repeats < client.settings.connect_retries:
+    if client.repeats < client.settings.connect_retries and _goes_anywhere(client, now):
         client.repeats += 1
         before = client.target
         found = client.router.match(head.host or b"", head.selector)
@@ -134,6 +134,17 @@ def connect_failed(client: Client, timed_out: bool, now: float) -> None:
                 client.forward(chosen, now)
                 return
     failed(client, Outcome.TIMEOUT if timed_out else Outcome.CONNECT_FAILED)
+
+
+def _goes_anywhere(client: Client, now: float) -> bool:
+    """Whether any coordinator of its route could serve the request: not what is inside a transaction, or kills."""
+    if client.kind != SUBMIT:
+        return client.kind == OTHER
+    transaction = client.memo_now.head.transaction
+    token = None if transaction is None else transaction_token(transaction)
+    if token is not None and client.router.pinned(token, now) is not None:
+        return False
+    return killed_id(client.outgoing) is None
 
 
 def failed(client: Client, outcome: Outcome) -> None:

@@ -18,6 +18,7 @@ from gateway.routing.model import Target
 
 HEAD_BYTES: Final = 16 * 1024  # of a page: where its URIs are
 
+_DATA: Final = b'"data":'  # Trino writes its URIs before it; what looks like one behind it is a row's
 _PAGE_URI: Final = re.compile(rb'("(?:infoUri|nextUri|partialCancelUri)"\s*:\s*")(https?://([^/"?#\\]+))')
 _URI: Final = re.compile(rb"https?://([^/?#]+)", re.IGNORECASE).match
 
@@ -64,7 +65,8 @@ def edited_page(payload: bytes, own: frozenset[bytes], base: bytes) -> bytes | N
     changed = False
     parts = []
     pos = 0
-    for found in _PAGE_URI.finditer(payload, 0, HEAD_BYTES):
+    data = payload.find(_DATA, 0, HEAD_BYTES)
+    for found in _PAGE_URI.finditer(payload, 0, HEAD_BYTES if data < 0 else data):
         if found.group(3).lower() in own:
             changed = True
             parts.append(payload[pos : found.start(2)])

@@ -21,7 +21,7 @@ def leaking(rows: int = 1) -> bytes:
             "partialCancelUri": "http://TRINO-one.team.svc:8080/v1/x",
             "nextUri": f"{OWN}/v1/statement/queued/{QUERY_ID}/y/1",
             "columns": [{"name": "nextUri"}],
-            "data": [[f"{OWN}/untouched"]] * rows,
+            "data": [[f"{OWN}/untouched", {"nextUri": f"{OWN}/a-map's-entry"}]] * rows,
             "stats": {"state": "QUEUED"},
         }
     )

@@ -487,6 +487,35 @@ def test_a_poll_that_cannot_connect_is_not_sent_elsewhere() -> None:
     assert not bench.connecting
 
 
+def test_a_statement_of_a_transaction_that_cannot_connect_is_not_sent_elsewhere() -> None:
+    bench, _, _ = two()
+    first = bench.router.targets()[0]
+    bench.router.pin(b"transaction:t-1", first, bench.time)
+    client = bench.client()
+    client.send(POST.replace(b"X-Trino-User: u", b"X-Trino-User: u\r\nX-Trino-Transaction-Id: t-1"))
+    assert bench.connecting[0].target is first
+    bench.decline()
+    assert "cannot be reached" in body_of(client.take())["error"]["message"]
+    assert not bench.connecting
+    # An id that nobody has pinned binds to nobody.
+    first.inflight, bench.router.targets()[1].inflight = 0, 100
+    client.send(POST.replace(b"X-Trino-User: u", b"X-Trino-User: u\r\nX-Trino-Transaction-Id: t-2"))
+    first.inflight, bench.router.targets()[1].inflight = 200, 0
+    bench.decline()
+    assert bench.connecting[0].target is not first
+
+
+def test_a_kill_that_cannot_connect_is_not_sent_elsewhere() -> None:
+    bench, _, owner = two()
+    client = bench.client()
+    kill = b"CALL system.runtime.kill_query('%b')" % ID
+    client.send(POST[:-10].replace(b"Length: 8", b"Length: %d" % len(kill)) + b"\r\n" + kill)
+    assert bench.connecting[0].target.ip.encode() == owner
+    bench.decline()
+    assert "cannot be reached" in body_of(client.take())["error"]["message"]
+    assert not bench.connecting
+
+
 def test_the_failing_coordinators_circuit_opens() -> None:
     bench = Bench()
     for _ in range(10):
