@@ -14,7 +14,6 @@ from gateway.allocator import return_large_blocks
 from gateway.certificates import CannotServe
 from gateway.config import PROGRAM, Settings
 from gateway.server import serve
-from gateway.supervisor import supervise
 from gateway.worker import end_with_supervisor, sign_log_lines, worker_of
 
 
@@ -24,6 +23,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
         sign_log_lines(worker)
         return await serve(settings, stop, worker)
     if settings.workers > 1:
+        from gateway.supervisor import supervise  # what it takes is of no use to the workers
+
         return await supervise(settings, stop, sys.argv[1:])
     return await serve(settings, stop)
 

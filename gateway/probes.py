@@ -1,6 +1,7 @@
 """Active health: asks every coordinator for /v1/info, and finds the owner of a query id that nobody knows.
 
-Each target has its own rhythm with jitter, so a dead one delays nobody. What an answer means is decided in
+Each target has its own rhythm with jitter, so a dead one delays nobody; between two looks there is a timer and no
+task, because thousands of sleeping tasks are megabytes. What an answer means is decided in
 `gateway.routing.health`; this module only connects, asks and feeds the router.
 """
 
@@ -12,6 +13,7 @@ import logging
 import os
 import random
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 import orjson
@@ -48,7 +50,7 @@ class Probes:
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=timeout * _CONNECT_SHARE)
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
-        self._tasks: dict[int, tuple[Target, asyncio.Task[None]]] = {}
+        self._looks: dict[Target, asyncio.Task[None] | asyncio.TimerHandle] = {}  # the present one, or the next
         self._searches: dict[bytes, asyncio.Task[Target | None]] = {}
         self._round = asyncio.Lock()
 
@@ -62,21 +64,26 @@ class Probes:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        tasks = [task for _, task in self._tasks.values()] + list(self._searches.values())
-        for task in tasks:
-            task.cancel()
+        looks, self._looks = list(self._looks.values()), {}
+        tasks: list[asyncio.Task[Any]] = [look for look in looks if isinstance(look, asyncio.Task)]
+        tasks += self._searches.values()
+        for one in [*looks, *tasks]:
+            one.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
 
     def follow(self) -> None:
         """Make the running probes match the router's targets; call after routes or addresses changed."""
-        live = {id(target): target for target in self._router.targets()}
-        for key in [key for key in self._tasks if key not in live]:
-            self._tasks.pop(key)[1].cancel()
-        for key, target in live.items():
-            if key not in self._tasks:
-                self._tasks[key] = (target, asyncio.create_task(self._watch(target)))
+        live = set(self._router.targets())
+        for target in self._looks.keys() - live:
+            self._looks.pop(target).cancel()
+        new = [target for target in live if target not in self._looks]
+        loop = asyncio.get_running_loop()
+        for target in new:
+            # At once, unless thousands came together.
+            wait = len(live) / _RATE * random.random() if len(live) > _RATE else 0.0  # noqa: S311 - spreads probes
+            self._looks[target] = loop.call_later(wait, self._look, target)
 
     async def find_owner(self, query_id: bytes, candidates: Candidates) -> Target | None:
         """Ask the candidates who made `query_id`; searches for one suffix share one round of questions."""
@@ -112,14 +119,20 @@ class Probes:
         self._router.not_found(query_id, self._clock())
         return None
 
-    async def _watch(self, target: Target) -> None:
-        # At first at once, unless thousands came together.
-        await asyncio.sleep(len(self._tasks) / _RATE * random.random() if len(self._tasks) > _RATE else 0.0)  # noqa: S311
-        while True:
-            await self._probe_once(target)
-            changing = target.health is Health.STARTING or 0 < target.health_failures <= _CLOSER_LOOKS
-            interval = min(self._interval, _CLOSER_SECONDS) if changing else self._interval
-            await asyncio.sleep(pause(interval, len(self._tasks), random.random()))  # noqa: S311 - spreads probes
+    def _look(self, target: Target) -> None:
+        look = asyncio.create_task(self._probe_once(target))
+        self._looks[target] = look
+        look.add_done_callback(lambda done: self._looked(target, done))
+
+    def _looked(self, target: Target, look: asyncio.Task[None]) -> None:
+        if self._looks.get(target) is not look:
+            return  # not followed any more
+        if not look.cancelled() and (error := look.exception()) is not None:
+            _LOG.error("probing %s at %s:%d failed", target.key, target.ip, target.port, exc_info=error)
+        changing = target.health is Health.STARTING or 0 < target.health_failures <= _CLOSER_LOOKS
+        interval = min(self._interval, _CLOSER_SECONDS) if changing else self._interval
+        wait = pause(interval, len(self._looks), random.random())  # noqa: S311 - spreads probes
+        self._looks[target] = asyncio.get_running_loop().call_later(wait, self._look, target)
 
     async def _probe_once(self, target: Target) -> None:
         probe = await self._ask(target)

@@ -16,13 +16,11 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 import orjson
-import yaml
 
 from crds.v1 import routes as contract
 from gateway.routing.match import normalised_host
 from gateway.routing.model import Backend, BackendState, Route, RouteTable, Service
 
-_YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # How the contract writes a table: what stands between these, cut at the separator, is one JSON value each.
 _HEAD, _SEPARATOR, _TAIL = '{"routes": [\n', ",\n", "\n]}\n"
 
@@ -56,17 +54,24 @@ def read_document(text: str, before: Document | None = None) -> Document:
     try:
         parsed = orjson.loads(text)
     except orjson.JSONDecodeError:
-        try:
-            parsed = yaml.load(text, _YamlLoader)  # noqa: S506 - a safe loader
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-            raise DocumentError(f"invalid YAML: {where}{getattr(error, 'problem', None) or 'unreadable'}") from error
-        except (ValueError, RecursionError) as error:
-            raise DocumentError(f"invalid YAML: {error}") from error
+        parsed = _read_yaml(text)
     if not isinstance(parsed, dict) or not isinstance(parsed.get("routes"), list):
         raise DocumentError("the text must be a mapping with a list `routes`")
     return Document(parsed=parsed, empty=not parsed["routes"] and parsed.get("empty") is True)
+
+
+def _read_yaml(text: str) -> object:
+    import yaml  # a megabyte that is not needed where the controller alone writes
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(text, loader)  # noqa: S506 - both are safe loaders
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise DocumentError(f"invalid YAML: {where}{getattr(error, 'problem', None) or 'unreadable'}") from error
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(f"invalid YAML: {error}") from error
 
 
 def _read_lines(text: str, known: Mapping[str, Route]) -> dict[str, Route] | None:
