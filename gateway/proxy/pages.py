@@ -58,7 +58,10 @@ def poll_state(data: bytes, start: int) -> bytes | None:
     at = data.find(b'"stats":{"state":"', more, start + PREFIX_BYTES)
     if at < 0 or data.find(SEGMENTS, more, at) >= 0:
         return None
-    state = data[at + 18 : data.find(b'"', at + 18, at + 50)]
+    end = data.find(b'"', at + 18, at + 50)
+    if end < 0:
+        return None  # and no slice whose end is before its start: compiled, that raises
+    state = data[at + 18 : end]
     return state if state in STATES else None
 
 

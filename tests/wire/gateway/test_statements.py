@@ -113,6 +113,20 @@ def test_a_large_page_is_known_by_its_head_alone(encoding: str) -> None:
     assert bench.only_target.last_seen == first_looked  # not looked at again
 
 
+@pytest.mark.parametrize("request_", [POST, POLL_GET])
+def test_a_page_in_two_pieces_is_read_at_every_split(request_: bytes) -> None:
+    response = reply(page(state="RUNNING", data=[[1]]))
+    for cut in range(1, len(response)):
+        bench = known(Bench())
+        client = bench.client()
+        client.send(request_)
+        upstream = bench.accept()
+        upstream.send(response[:cut])
+        upstream.send(response[cut:])
+        assert client.take() == response
+        assert bench.live == {b"RUNNING": 1}
+
+
 def test_a_failed_statement_is_done() -> None:
     bench = running(Bench())
     bench.exchange(POST, reply(page(state="FAILED", more=False, error={"message": "no"})))
