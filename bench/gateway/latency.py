@@ -17,7 +17,7 @@ from bench.gateway.processes import ROOT, Process
 from bench.gateway.spread import median, text
 
 SHARE = 0.5
-_FLAT_OUT = 1e9
+_FLAT_OUT = 0.0
 
 
 @dataclass(frozen=True)

@@ -60,28 +60,32 @@ def complete(received: bytes) -> bool | None:
 
 
 def drive(port: int, rate: float, seconds: float, connections: int, requests: list[bytes]) -> Outcome:
-    """Send for `seconds`, then wait for what is outstanding."""
+    """Send what is due within `seconds`, then wait for what is outstanding; what stays unsent has failed.
+
+    A `rate` of 0 keeps every connection busy instead, to see how much there is to have.
+    """
     outcome = Outcome()
     clock = time.perf_counter_ns
     idle = deque(Connection(_connect(port)) for _ in range(connections))
     busy: dict[int, Connection] = {}
     start = clock() + 10_000_000
     end = start + int(seconds * 1e9)
+    total = int(rate * seconds) if rate else 10**12
     due = start
     try:
         while True:
             now = clock()
-            while idle and due <= now and due < end:
+            while idle and due <= now and outcome.sent < total and (rate or now < end):
                 connection = idle.pop()
                 connection.due = due
                 connection.received = b""
                 connection.socket.sendall(requests[outcome.sent % len(requests)])
                 busy[connection.socket.fileno()] = connection
                 outcome.sent += 1
-                due = due_at(start, outcome.sent, rate)
-            finished = due >= end or now >= end
-            if finished and (not busy or now > end + _GRACE_SECONDS * 1e9):
-                outcome.failed += len(busy)
+                due = due_at(start, outcome.sent, rate) if rate else due
+            finished = outcome.sent == total if rate else now >= end
+            if (finished and not busy) or now > end + _GRACE_SECONDS * 1e9:
+                outcome.failed += len(busy) + (total - outcome.sent if rate else 0)
                 outcome.seconds = (now - start) / 1e9
                 return outcome
             wait = max(0.0, (due - clock()) / 1e9) if idle and not finished else 0.1
@@ -113,7 +117,7 @@ def _connect(port: int) -> socket.socket:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.gateway.paced", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="where to send, on 127.0.0.1")
-    parser.add_argument("--rate", type=float, required=True, help="requests a second; 1e9 sends as fast as it can")
+    parser.add_argument("--rate", type=float, required=True, help="requests a second; 0 keeps every connection busy")
     parser.add_argument("--seconds", type=float, default=3.0, help="for how long (default 3)")
     parser.add_argument("--connections", type=int, default=32, help="at most so many in flight (default 32)")
     options = parser.parse_args()

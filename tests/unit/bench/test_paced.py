@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socketserver
+import threading
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.gateway.paced import complete, due_at
+from bench.gateway.paced import complete, drive, due_at
 from bench.gateway.workloads import poll_request
 
 RESPONSE = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nhello"
@@ -34,6 +38,43 @@ def test_what_is_no_good_answer_is_none(response: bytes) -> None:
 @given(st.binary())
 def test_any_bytes_are_judged(received: bytes) -> None:
     assert complete(received) in {True, False, None}
+
+
+class Upstream(socketserver.BaseRequestHandler):
+    """Answers requests that come one at a time."""
+
+    def handle(self) -> None:
+        while self.request.recv(65536):
+            self.request.sendall(RESPONSE)
+
+
+@pytest.fixture
+def upstream() -> Iterator[int]:
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Upstream) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield int(server.server_address[1])
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+def test_everything_that_is_due_is_sent_and_timed(upstream: int) -> None:
+    outcome = drive(upstream, 1000.0, 0.1, 4, [b"GET / HTTP/1.1\r\n\r\n"])
+    assert (outcome.sent, len(outcome.latencies), outcome.failed) == (100, 100, 0)
+    assert min(outcome.latencies) > 0
+
+
+def test_a_request_without_a_free_connection_waits_and_its_wait_counts(upstream: int) -> None:
+    # All are due in the first microsecond, and one connection serves them one after the other.
+    outcome = drive(upstream, 1e8, 1e-6, 1, [b"GET / HTTP/1.1\r\n\r\n"])
+    assert (outcome.sent, outcome.failed) == (100, 0)
+    # Counted from when each was due, so the later ones contain the earlier ones.
+    assert outcome.latencies == sorted(outcome.latencies)
 
 
 def test_polls_name_different_queries() -> None:
