@@ -13,7 +13,7 @@ import yaml
 from controller.config import Settings
 from controller.manager import Manager
 from crds.client.errors import AlreadyExists, ApiError, NotFound
-from crds.client.resources import CRDS, NAMESPACES, XTRINODES
+from crds.client.resources import CRDS, DEPLOYMENTS, NAMESPACES, XTRINODES
 from crds.client.transport import KubeClient
 from sandbox.kube.server import KubeServer
 from tests.support.control_plane import REPOSITORY
@@ -74,6 +74,18 @@ class Rig:
             raise AssertionError(f"{name} never was {phase}: {(await self.get(name)).get('status')}") from None
         return found
 
+    async def settles(self, name: str = "analytics") -> None:
+        """Ready comes before the last worker does. After this, every pod is up and the status says so."""
+
+        async def all_up() -> bool:
+            workers = (await self.reaches("Ready", name))["status"]["workers"]
+            deployments = (await self.client.list_(DEPLOYMENTS, NAMESPACE)).items
+            up = {d["metadata"]["name"]: (d.get("status") or {}).get("availableReplicas", 0) for d in deployments}
+            wanted = {d["metadata"]["name"]: d["spec"]["replicas"] for d in deployments}
+            return up == wanted and workers == up[f"trino-{name}-worker"]
+
+        await until(all_up)
+
     async def is_gone(self, name: str = "analytics") -> bool:
         try:
             await self.get(name)
@@ -99,6 +111,29 @@ class Rig:
         finally:
             stop.set()
             await running
+
+    @contextlib.asynccontextmanager
+    async def counted(self) -> AsyncIterator[list[str]]:
+        """Controllers that run inside write down what they ask the server to change, whoever else writes meanwhile."""
+        writes: list[str] = []
+
+        def on_call(verb: str, resource: str, status: int, seconds: float) -> None:
+            if verb not in ("get", "list", "watch"):
+                writes.append(f"{verb} {resource}: {status}")
+
+        usual = self.controller_client
+        async with self.client.clone(on_call=on_call) as self.controller_client:
+            try:
+                yield writes
+            finally:
+                self.controller_client = usual
+
+
+async def idles(manager: Manager) -> None:
+    """Until the controller has looked at everything and nothing is under way or planned."""
+    queue = manager.runtimes
+    page = b"controller_runtime_reconcile_total{"
+    await until(lambda: page in manager.metrics.page() and len(queue) == queue.processing == queue.delayed == 0)
 
 
 async def namespaces(client: KubeClient) -> None:
