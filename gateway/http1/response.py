@@ -39,7 +39,7 @@ _STATUS_MEMO: dict[bytes, int] = {}  # status line -> status * 2 + minor version
 class ResponseHead:
     """What a response head means to a proxy. `length` is -1 when there is no Content-Length."""
 
-    __slots__ = ("chunked", "close", "encoding", "kept", "length", "minor", "noted", "status")
+    __slots__ = ("chunked", "close", "encoding", "kept", "length", "minor", "noted", "status", "usual")
 
     def __init__(self, status: int, minor: int) -> None:
         self.status = status
@@ -53,6 +53,8 @@ class ResponseHead:
         # Status line and the lines that go on, each with its CRLF, when anything had to be taken out or
         # rewritten; None when the head may go on as it came.
         self.kept: bytes | None = None
+        # A plain 200 with a length, to be passed on as it came: what nearly every page of a statement has.
+        self.usual = False
 
 
 def _status(line: bytes) -> int:
@@ -134,6 +136,8 @@ def parse_response_head(raw: bytes, max_headers: int) -> ResponseHead | None:
     bodiless = (status == 204 or status < 200) and (head.chunked or head.length >= 0)
     if dropped or bodiless:
         _rebuild(head, first, lines, connection, bodiless)
+    elif status == 200 and head.length >= 0 and head.noted is None and head.encoding is None and not head.close:
+        head.usual = True
     if status == 204 and (head.chunked or head.length > 0):
         # There is no body, whatever is announced. Whether one comes all the same cannot be told from the next response.
         head.chunked = False

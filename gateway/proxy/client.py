@@ -55,6 +55,7 @@ class Client(RequestReader):
         "kind",
         "memo_now",
         "method",
+        "plain_poll",
         "pool",
         "probe",
         "query_id",
@@ -80,6 +81,7 @@ class Client(RequestReader):
         # request
         self.serial = 0  # of searches for an owner
         self.kind = OTHER
+        self.plain_poll = False  # a GET of a statement's own URI, after which the connection goes on
         self.method = b""
         self.target_path = b""
         self.memo_now = NO_MEMO
@@ -173,6 +175,7 @@ class Client(RequestReader):
             return
         if query_id is not None:
             self.kind = POLL
+            self.plain_poll = self.keep and self.body == NO_BODY and method == b"GET"
             self.query_id = query_id
             owner = self.router.owner(query_id, now)
             if isinstance(owner, Target):
@@ -180,6 +183,7 @@ class Client(RequestReader):
             else:
                 dispatch.unowned(self, owner, now)
         else:
+            self.plain_poll = False
             dispatch.route(self, memo, now)
 
     def forward(self, target: Target, now: float) -> None:
@@ -213,6 +217,7 @@ class Client(RequestReader):
         remembering now, had it come here."""
         self.since = self.started = self.sent = started
         self.kind = POLL
+        self.plain_poll = True
         self.memo_now = memo
         self.method = b"GET"
         self.target_path = outgoing[4 : outgoing.index(b" HTTP/1.1\r\n")]

@@ -782,17 +782,9 @@ cdef class Express:
         if found == NULL:
             return False  # not judged before, or not to be remembered
         head = <object>found
-        usual = (
-            head.status == 200
-            and head.kept is None
-            and head.noted is None
-            and head.encoding is None
-            and not head.chunked
-            and not head.close
-        )
         if len(self.verdicts) >= VERDICTS:
             self.verdicts.clear()
-        self.verdicts[raw] = head.length if usual else -1
+        self.verdicts[raw] = head.length if head.usual else -1
         return True
 
     cdef int hand_over(self, Connection client) except -1:

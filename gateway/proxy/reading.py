@@ -330,8 +330,9 @@ class RequestReader:
             self.transport.pause_reading()
 
     def unhold(self) -> None:
-        """Read on, unless too much is waiting already."""
-        if self.read_paused and (self.buffer is None or len(self.buffer) <= self.settings.pipeline_bytes):
+        """Read on, unless too much is waiting already. A head that is being read has a limit of its own."""
+        buffer = self.buffer
+        if self.read_paused and (buffer is None or self.partial or len(buffer) <= self.settings.pipeline_bytes):
             self.read_paused = False
             if self.phase < CLOSING and not self.transport.is_closing():
                 self.transport.resume_reading()

@@ -244,6 +244,11 @@ class Upstream:
         if head is None or head.status == 101:
             self._distrust(client)
             return
+        if head.usual and client.plain_poll and head.length == size - body_start:
+            state = poll_state(data, body_start)
+            if state is not None and not self.pool.leaks and not client.server.draining:
+                self._usual(client, state, data)
+                return
         status = head.status
         if status < 200:
             self.interim += 1
@@ -306,12 +311,7 @@ class Upstream:
                 self._pass(client, data[body_start:], self.left == 0)
                 return
             if paged:
-                state = poll_state(data, body_start) if head.encoding is None and client.kind == POLL else None
-                target = client.target
-                if state is not None and target is not None:
-                    client.router.query_seen(target, client.query_id, state, False, now)
-                else:
-                    self._first_look(client, head, data, body_start, now)
+                self._first_look(client, head, data, body_start, now)
             if out_head is not raw:
                 data = out_head + data[body_start:] if have else out_head
             client.moved += 1
@@ -336,6 +336,30 @@ class Upstream:
             if self.prefix is not None:
                 self._look(client, body, False)
             client.write(out_head + body)
+
+    def _usual(self, client: Client, state: bytes, data: bytes) -> None:
+        """Nearly every response there is: one piece, a page that says that more follow, nothing to be done to it."""
+        target = client.target
+        assert target is not None
+        now = client.clock()
+        elapsed = now - client.sent
+        stats = self.stats
+        bucket = int(elapsed * BUCKET_SCALE).bit_length()
+        stats.first_byte[bucket if bucket < BUCKETS else BUCKETS - 1] += 1
+        stats.first_byte_sum += elapsed
+        client.status = 200
+        client.router.query_seen(target, client.query_id, state, False, now)
+        self.counters.bytes_out += len(data)
+        client.transport.write(data)
+        self.client = client.upstream = None
+        self.phase = IDLE
+        if self.read_paused:
+            self.unhold()
+        if self.write_paused:
+            self.close()
+        else:
+            self.pool.release(self, now)
+        client.response_done(now)
 
     def _chunk(self, client: Client, data: bytes, out_head: bytes = b"") -> None:
         """Bytes of a chunked body; `out_head` goes before them."""
