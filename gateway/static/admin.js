@@ -20,6 +20,9 @@ function make(tag, name, ...children) {
   return node;
 }
 
+// A name that is too long for its cell is broken where a person would break it.
+const name = (text) => text.split(/(?<=[/.:])/).flatMap((part, number) => (number ? [document.createElement("wbr"), part] : [part]));
+
 const pill = (word, title, grade = GRADE[word] ?? "") => {
   const node = make("span", `pill ${grade}`.trim(), word.toLowerCase());
   if (title) node.title = title;
@@ -81,8 +84,8 @@ function tiles() {
 
 function selectors(route) {
   const cell = make("td", "selectors");
-  for (const host of route.hostnames) cell.append(make("span", "sub", host));
-  for (const header of route.headers) cell.append(make("span", "sub", `header ${header}`));
+  for (const host of route.hostnames) cell.append(make("span", "sub", ...name(host)));
+  for (const header of route.headers) cell.append(make("span", "sub", "header ", ...name(header)));
   if (route.default) cell.append(pill("default"));
   return cell;
 }
@@ -110,17 +113,17 @@ function rows(route) {
     for (const coordinator of coordinators) {
       const first = found.length === 0;
       const row = make("tr", "");
-      row.append(first ? make("td", "name", route.name, route.routingGroup === route.name ? null : make("span", "sub", `group ${route.routingGroup}`)) : make("td", ""));
+      row.append(first ? make("td", "name", ...name(route.name), route.routingGroup === route.name ? null : make("span", "sub", "group ", ...name(route.routingGroup))) : make("td", ""));
       row.append(first ? selectors(route) : make("td", ""));
-      row.append(make("td", "name", `${backend.namespace}/${backend.name}`, backend.capacityUnits > 1 ? make("span", "sub", `${backend.capacityUnits} capacity units`) : null));
+      row.append(make("td", "name", ...name(`${backend.namespace}/${backend.name}`), backend.capacityUnits > 1 ? make("span", "sub", `${backend.capacityUnits} capacity units`) : null));
       row.append(make("td", "", pill(backend.active ? backend.state : "inactive")));
       if (coordinator === null) {
-        row.append(make("td", "", make("span", "sub", `no address for ${backend.coordinator}`)), make("td", ""), make("td", ""), make("td", "number", "0"), make("td", "number", "0"));
+        row.append(make("td", "coordinator", make("span", "sub", "no address for ", ...name(backend.coordinator))), make("td", ""), make("td", ""), make("td", "number", "0"), make("td", "number", "0"));
       } else {
         const { health, circuitBreaker: circuit } = coordinator;
         row.append(
-          make("td", "", make("span", "address", coordinator.address), coordinator.coordinatorId ? make("span", "sub", `process ${coordinator.coordinatorId}`) : null),
-          make("td", "", pill(health.state, `asked ${age(health.ageSeconds)} ago`, expected(backend, health) ? "" : undefined), health.detail ? make("span", "sub", health.detail) : null),
+          make("td", "coordinator", make("span", "address", ...name(coordinator.address)), coordinator.coordinatorId ? make("span", "sub", `process ${coordinator.coordinatorId}`) : null),
+          make("td", "health", pill(health.state, `asked ${age(health.ageSeconds)} ago`, expected(backend, health) ? "" : undefined), health.detail ? make("span", "sub", health.detail) : null),
           make("td", "", pill(circuit.state), circuit.retryInSeconds ? make("span", "sub", `next try in ${age(circuit.retryInSeconds)}`) : null),
           make("td", "number", String(coordinator.liveQueries)),
           make("td", "number", String(coordinator.inflightRequests)),
