@@ -5,6 +5,9 @@
 Black box: a control plane (etcd, kube-apiserver, the stock controllers, kwok nodes) is started as a process, CRDs and
 rules are installed with kubectl, the controller runs as a process under its own account. What it asked the API server
 is read from the audit log, what it cost from /proc. Nothing of the project is imported.
+
+When all runtimes are Ready and the steady state was watched, the controller is stopped and started again, so that it
+lists and looks at everything that exists: the second half of the figures.
 """
 
 from __future__ import annotations
@@ -22,30 +25,56 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from bench.controller.cluster import Cluster
-from bench.controller.measure import calls_by_verb, cpu_seconds, peak_rss_mib, writes
+from bench.controller.measure import calls_by_verb, cpu_seconds, rss_mib, writes
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = ("xtrinode-system", "xtrinode-controller")
 GATEWAY_NAMESPACE = "xtrinode-gateway"
+# A process is idle when it used less than this (seconds of CPU) in each of so many seconds.
+_IDLE, _QUIET = 0.05, 5
+
+
+_ABOUT = """How the controller scales: N runtimes applied at once to a real API server (etcd, kube-apiserver, the stock
+controllers and kwok nodes, built by `make controlplane`), what it costs to bring them up, and what a controller that
+is restarted with all of them existing costs. Prints a table and, last, one line of JSON.
+1,000 runtimes take about 4 minutes on two cores, 5,000 about 25; the machine should do nothing else."""
+_FIGURES = """figures (all of the controller's process):
+  all_ready_s                 from the first create until every runtime is Ready
+  controller_peak_rss_mib     highest resident memory until the end of the steady state
+  controller_steady_rss_mib   resident memory at the end of the steady state
+  restart_synced_s            from the start of the second process until its caches are full (readyz)
+  restart_idle_s              until it has looked at everything and does nothing any more
+  restart_peak_rss_mib        highest resident memory of the second process, the lists of its start included
+  restart_rss_mib             resident memory of the second process in the end
+  restart_writes              what it wrote, which should be nothing
+bench/controller/README.md explains the others."""
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.controller", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--runtimes", type=int, default=100, metavar="N")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.controller",
+        description=_ABOUT,
+        epilog=_FIGURES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--runtimes", type=int, default=100, metavar="N", help="100 unless told")
     parser.add_argument("--namespaces", type=int, default=10, metavar="N", help="the runtimes are spread over these")
     parser.add_argument("--steady", type=float, default=60.0, metavar="S", help="seconds of watching the steady state")
     parser.add_argument(
-        "--limit", type=float, default=900.0, metavar="S", help="give up when not all are Ready by then"
+        "--limit", type=float, metavar="S", help="give up when not all are Ready by then; 600 and 0.5 per runtime"
     )
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="where the result is written")
     parser.add_argument("--profile", type=Path, help="write a cProfile of the controller to this file")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.limit = options.limit or 600 + options.runtimes / 2
+    return options
 
 
 @contextlib.contextmanager
@@ -65,15 +94,47 @@ def control_plane() -> Iterator[dict[str, Any]]:
         process.wait(60)
 
 
+@dataclass(frozen=True)
+class Controller:
+    """A running controller process. `synced` is what it took (seconds) until its caches were full."""
+
+    pid: int
+    log: Path
+    began: float
+    synced: float
+    address: str
+
+    def idles(self, limit: float) -> None:
+        """Until it has used next to no CPU for some seconds."""
+        deadline = time.monotonic() + limit
+        quiet = 0
+        before = cpu_seconds(self.pid)
+        while quiet < _QUIET:
+            time.sleep(1)
+            now = cpu_seconds(self.pid)
+            quiet = quiet + 1 if now - before < _IDLE else 0
+            before = now
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the controller is still busy after {limit:g} s")
+
+    def scraped(self) -> int:
+        """The size of its metrics page. In production somebody asks for it, so the memory figures include that."""
+        with urllib.request.urlopen(f"{self.address}/metrics", timeout=60) as answer:
+            return len(answer.read())
+
+    def complaints(self) -> list[str]:
+        return [line for line in self.log.read_text(errors="replace").splitlines() if line]
+
+
 @contextlib.contextmanager
-def controller(kubeconfig: Path, directory: Path, profile: Path | None) -> Iterator[tuple[int, Path]]:
-    """The controller under its own account; its process id and its log."""
+def controller(kubeconfig: Path, log: Path, limit: float, profile: Path | None = None) -> Iterator[Controller]:
+    """The controller under its own account, once it is ready."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = directory / "controller.log"
     measured = ["-m", "cProfile", "-o", str(profile), "-m", "controller"] if profile else ["-m", "controller"]
     command = [sys.executable, *measured, "--kubeconfig", str(kubeconfig), "--log-level", "warning"]
+    began = time.monotonic()
     with log.open("wb") as out:
         process = subprocess.Popen(
             [*command, "--gateway-namespace", GATEWAY_NAMESPACE, "--management-address", f"127.0.0.1:{port}"],
@@ -82,17 +143,17 @@ def controller(kubeconfig: Path, directory: Path, profile: Path | None) -> Itera
             stderr=out,
             stdin=subprocess.DEVNULL,
         )
+    address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
         while True:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2):
+                with urllib.request.urlopen(f"{address}/readyz", timeout=2):
                     break
             except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
+                if process.poll() is not None or time.monotonic() > began + limit:
                     raise SystemExit(f"the controller is not ready:\n{log.read_text()}") from None
                 time.sleep(0.1)
-        yield process.pid, log
+        yield Controller(process.pid, log, began, time.monotonic() - began, address)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
@@ -157,7 +218,8 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         for namespace in namespaces:
             cluster.kubectl("create", "namespace", namespace)
         audit = Path(plane["audit_log"])
-        with controller(account, directory, options.profile) as (pid, log):
+        with controller(account, directory / "first.log", options.limit, options.profile) as first:
+            pid = first.pid
             idle_cpu = cpu_seconds(pid)
             before = {name: cpu_seconds(one) for name, one in plane["pids"].items()}
             offset = audit.stat().st_size
@@ -171,13 +233,23 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
             calls = calls_by_verb(audit, offset)
             # The last endpoints and events settle before the steady state is looked at.
             time.sleep(15)
+            first.idles(options.limit)
             offset = audit.stat().st_size
             steady_cpu = cpu_seconds(pid)
             time.sleep(options.steady)
             moving = writes(audit, offset)
             steady_cpu = cpu_seconds(pid) - steady_cpu
-            peak = peak_rss_mib(pid)
-            complaints = [line for line in log.read_text(errors="replace").splitlines() if line]
+            page = first.scraped()
+            peak, steady_rss = rss_mib(pid)
+        offset = audit.stat().st_size
+        with controller(account, directory / "second.log", options.limit) as second:
+            second.idles(options.limit)
+            idle_after = time.monotonic() - second.began - _QUIET
+            restart_cpu = cpu_seconds(second.pid)
+            second.scraped()
+            restart_peak, restart_rss = rss_mib(second.pid)
+            rewritten = writes(audit, offset)
+        complaints = first.complaints() + second.complaints()
     about["load_after"] = round(os.getloadavg()[0], 2)
     metrics = {
         "created_s": round(created, 1),
@@ -186,9 +258,17 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         "controller_cpu_s": round(cpu, 1),
         "controller_cpu_ms_per_runtime": round(1000 * cpu / options.runtimes, 1),
         "controller_peak_rss_mib": round(peak, 1),
+        "controller_steady_rss_mib": round(steady_rss, 1),
         "calls_per_runtime": round(sum(calls.values()) / options.runtimes, 2),
         "steady_writes_per_min": round(60 * sum(moving.values()) / options.steady, 2),
         "steady_cpu_percent": round(100 * steady_cpu / options.steady, 2),
+        "metrics_page_mib": round(page / 2**20, 2),
+        "restart_synced_s": round(second.synced, 1),
+        "restart_idle_s": round(idle_after, 1),
+        "restart_cpu_s": round(restart_cpu, 1),
+        "restart_peak_rss_mib": round(restart_peak, 1),
+        "restart_rss_mib": round(restart_rss, 1),
+        "restart_writes": sum(rewritten.values()),
     }
     return {
         "bench": "controller",
@@ -197,6 +277,7 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         "metrics": metrics,
         "calls": calls,
         "steady_writes": moving,
+        "restart_writes": rewritten,
         "steady_seconds": options.steady,
         "excluded": "renewals of the leader Lease",
         "cpu_s_of_others": others,
@@ -208,6 +289,7 @@ def table(result: dict[str, Any]) -> str:
     rows = [(name.replace("_", " "), f"{value:g}") for name, value in result["metrics"].items()]
     rows += [(f"calls: {name}", str(count)) for name, count in result["calls"].items()]
     rows += [(f"steady state: {name}", str(count)) for name, count in result["steady_writes"].items()]
+    rows += [(f"after the restart: {name}", str(count)) for name, count in result["restart_writes"].items()]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value:>10}" for name, value in rows)
 

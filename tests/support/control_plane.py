@@ -93,7 +93,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class ControlPlane:
-    """One control plane; a context manager. `nodes` kwok nodes of 64 CPUs and 512 GiB each."""
+    """One control plane; a context manager. `nodes` kwok nodes, large enough for five thousand runtimes."""
 
     def __init__(self, directory: Path, *, nodes: int = 3, workloads: bool = True) -> None:
         self._bin = directory
@@ -178,7 +178,8 @@ class ControlPlane:
             "etcd",
             ["etcd", f"--data-dir={self.directory / 'etcd'}", f"--listen-client-urls={etcd}"]
             + [f"--advertise-client-urls={etcd}", f"--listen-peer-urls={peer}", f"--initial-cluster=default={peer}"]
-            + [f"--initial-advertise-peer-urls={peer}", "--unsafe-no-fsync=true", "--log-level=error"],
+            + [f"--initial-advertise-peer-urls={peer}", "--unsafe-no-fsync=true", "--log-level=error"]
+            + [f"--quota-backend-bytes={8 << 30}"],
         )
         self._spawn(
             "kube-apiserver",
@@ -190,7 +191,9 @@ class ControlPlane:
             + ["--endpoint-reconciler-type=none", f"--cert-dir={self.directory / 'apiserver'}", "--profiling=false"]
             + ["--enable-priority-and-fairness=false", "--max-requests-inflight=0", "--shutdown-delay-duration=0s"]
             + ["--max-mutating-requests-inflight=0", "--advertise-address=10.96.0.1"]
-            + [f"--audit-policy-file={files['audit.yaml']}", f"--audit-log-path={self.audit_log}"],
+            + [f"--audit-policy-file={files['audit.yaml']}", f"--audit-log-path={self.audit_log}"]
+            # In megabytes: readers of the log keep their place in it, so it must not be rotated under them.
+            + ["--audit-log-maxsize=100000"],
         )
         self._wait(f"https://127.0.0.1:{self.port}/readyz", "kube-apiserver")
         self.ready_after = time.monotonic() - began
@@ -302,8 +305,8 @@ class ControlPlane:
                 "kind": "Node",
                 "metadata": {"name": f"kwok-{number}", "labels": {"kubernetes.io/hostname": f"kwok-{number}"}},
                 "status": {
-                    "capacity": {"cpu": "4096", "memory": "32Ti", "pods": "20000"},
-                    "allocatable": {"cpu": "4096", "memory": "32Ti", "pods": "20000"},
+                    "capacity": {"cpu": "16384", "memory": "128Ti", "pods": "20000"},
+                    "allocatable": {"cpu": "16384", "memory": "128Ti", "pods": "20000"},
                 },
             }
             request = urllib.request.Request(
