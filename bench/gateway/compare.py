@@ -164,7 +164,8 @@ def selected(options: argparse.Namespace) -> tuple[list[Peer], list[Workload]]:
         print(message)
     names = {name for name in options.peers.split(",") if name}
     wanted = {name for name in options.workloads.split(",") if name}
-    unknown = (names - {peer.name for peer in found} - set(NAMES)) | (wanted - {workload.name for workload in WORKLOADS})
+    unknown = names - {peer.name for peer in found} - set(NAMES)
+    unknown |= wanted - {workload.name for workload in WORKLOADS}
     if unknown:
         raise SystemExit(f"unknown: {', '.join(sorted(unknown))}; see --help")
     chosen = [peer for peer in found if not names or peer.name in names | {"nginx"}]
