@@ -45,7 +45,7 @@ from crds.v1.runtime_shape import (
     Workers,
 )
 from crds.v1.trino_files import RoleName, Settings
-from crds.v1.xtrinode import XTrinode, XTrinodeSpec
+from crds.v1.xtrinode import MAX_WORKERS, XTrinode, XTrinodeSpec
 
 __all__ = [
     "ConfigFile",
@@ -97,7 +97,7 @@ def resolve(x: XTrinode, table: presets.Presets = presets.DEFAULT) -> RuntimeSha
         spec=spec,
         overlay=parsed,
         memory=divided,
-        query_max_memory=_query_max_memory(spec, divided, workers, sources),
+        query_max_memory=_query_max_memory(spec, divided, sources),
         include_coordinator=parsed.coordinator.config.node_scheduler.include_coordinator or not workers.rendered,
         grace=_grace(spec, parsed),
         control_user=spec.trino_control_auth.username if spec.trino_control_auth else CONTROL_USER,
@@ -182,17 +182,15 @@ def overlay_lines(role: RoleName, parsed: Overlay) -> dict[str, str]:
     return parse_properties(parsed.additional_config_properties) | parse_properties(extra)
 
 
-def _query_max_memory(
-    spec: XTrinodeSpec, divided: Mapping[RoleName, Memory], workers: Workers, sources: dict[str, str]
-) -> int:
+def _query_max_memory(spec: XTrinodeSpec, divided: Mapping[RoleName, Memory], sources: dict[str, str]) -> int:
+    """What the most workers that there may ever be could give. So the limit per node is the one that holds, and the
+    coordinator's configuration, and with it the coordinator, stays as it is when workers come and go."""
     session = spec.limits.session if spec.limits else None
     if session and session.max_query_memory:
         sources["queryMaxMemory"] = "spec.limits.session.maxQueryMemory"
         return parse_trino_data_size(session.max_query_memory)
-    sources["queryMaxMemory"] = "share per node times workers"
-    if not workers.rendered:
-        return divided["coordinator"].query_per_node
-    return divided["worker"].query_per_node * workers.max
+    sources["queryMaxMemory"] = "share per node"
+    return MAX_WORKERS * max(memory.query_per_node for memory in divided.values())
 
 
 def _image(parsed: Overlay, chart: HelmChartConfig | None) -> Image:

@@ -80,7 +80,8 @@ class SessionLimits(Model):
     max_query_memory: DataSize | None = Field(
         default=None,
         description="User memory that one query may use on all workers together (`query.max-memory`), "
-        "such as 40GB. Default: its share per node times the most workers there can be.",
+        "such as 40GB. Default: so much that only the share per node limits a query, however many workers there are; "
+        "changing their number therefore restarts nothing.",
     )
     max_total_memory_per_node: DataSize | None = Field(
         default=None,

@@ -181,6 +181,24 @@ async def test_the_number_of_workers_survives_the_first_change_of_their_pods(rig
         assert await replicas(rig) == {"trino-analytics-coordinator": 1, "trino-analytics-worker": 3}
 
 
+async def test_scaling_starts_workers_and_restarts_nobody(rig: Rig):
+    async def pods() -> set[str]:
+        return {obj["metadata"]["name"] for obj in (await rig.client.list_(PODS, NAMESPACE)).items}
+
+    async with rig.controller():
+        await rig.create({"maxWorkers": 2})
+        await rig.settles()
+        before = await pods()
+        await rig.patch({"maxWorkers": 4})
+
+        async def scaled() -> bool:
+            return bool((await rig.get())["status"]["workers"] == 4)
+
+        await until(scaled)
+        assert await pods() > before
+        assert (len(before), len(await pods())) == (3, 5)
+
+
 async def test_routes_that_somebody_emptied_are_written_again(rig: Rig):
     async with rig.controller():
         await rig.create()

@@ -134,10 +134,13 @@ def test_without_a_selector_the_built_in_catalogs_are_among_the_files():
         {"drainPolicy": "Cancel"},
         {"routing": {"hostname": "a.example.com", "capacityUnits": 9}},
         {"rolloutPolicy": {"revisionHistoryLimit": 3}},
+        {"maxWorkers": 9},
     ],
 )
-def test_edits_of_route_and_lifecycle_restart_nothing(spec):
+def test_edits_of_route_lifecycle_and_workers_restart_nothing(spec):
     assert rendering(spec).rollout == rendering().rollout
+    for role in Role:
+        assert pod(role, spec) == pod(role)
 
 
 def test_a_resource_of_one_role_restarts_only_that_role():

@@ -118,7 +118,7 @@ def test_without_workers_the_coordinator_works():
     shape = shape_of(maxWorkers=0)
     assert not shape.workers.rendered
     assert config_of(shape.coordinator)["node-scheduler.include-coordinator"] == "true"
-    assert shape.query_max_memory == shape.coordinator.memory.query_per_node
+    assert shape.query_max_memory >= shape.coordinator.memory.query_per_node
     assert shape.routing.capacity_units == 1
 
 
@@ -136,9 +136,27 @@ def test_capacity_follows_the_workers_cpu(size, spec, units):
     assert shape_of(**{"size": size, **spec}).routing.capacity_units == units
 
 
-def test_query_memory_follows_size_and_workers_until_a_limit_says_otherwise():
-    plain = shape_of(maxWorkers=4)
-    assert plain.query_max_memory == 4 * plain.worker.memory.query_per_node
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"maxWorkers": 2}, {"maxWorkers": 5}),
+        ({"maxWorkers": 2}, {"maxWorkers": 2, "minWorkers": 7}),
+        ({"keda": {"enabled": True, "scalingMetric": "query"}}, {"maxWorkers": 500}),
+    ],
+)
+def test_the_number_of_workers_is_in_no_pod(before, after):
+    few, many = shape_of(**before), shape_of(**after)
+    assert few.workers != many.workers
+    assert (few.coordinator, few.worker) == (many.coordinator, many.worker)
+
+
+def test_the_share_per_node_is_what_limits_a_query_until_a_limit_says_otherwise():
+    plain = shape_of(maxWorkers=500)
+    assert plain.query_max_memory >= 500 * plain.worker.memory.query_per_node
+    assert (
+        config_of(shape_of(maxWorkers=4).coordinator)["query.max-memory"]
+        == (config_of(plain.worker)["query.max-memory"])
+    )
     limited = shape_of(limits={"session": {"maxQueryMemory": "10GB", "maxTotalMemoryPerNode": "3GB"}})
     assert config_of(limited.worker)["query.max-memory"] == "10240MB"
     assert config_of(limited.worker)["query.max-memory-per-node"] == "3072MB"
