@@ -7,8 +7,10 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.aggregate import Totals, merge_status, read_page, readiness, worker_metrics
+from gateway.exposition import escaped, head
 
 PAGE = b"""\
 # HELP gateway_requests_total Responses
@@ -94,7 +96,34 @@ def test_the_page_is_a_valid_exposition_with_each_family_once() -> None:
     text = totals.page(worker_metrics(2, 1, 0)).decode()
     helps = [line for line in text.splitlines() if line.startswith("# TYPE ")]
     assert len(helps) == len(set(helps)) == 7
-    assert set(read_page(text.encode())) >= {"gateway_requests", "xtrinode_gateway_workers"}
+    assert set(read_page(text.encode())) >= {"gateway_requests_total", "xtrinode_gateway_workers"}
+    assert {family.name for family in text_string_to_metric_families(text)} >= {"gateway_requests", "took_seconds"}
+
+
+VALUES = st.floats() | st.integers(-5, 5).map(float)
+
+
+@given(st.dictionaries(st.text('ab\\"\n {}=,é', max_size=6), VALUES, max_size=4))
+def test_any_label_and_value_goes_through_as_the_library_reads_it(written: dict[str, float]) -> None:
+    lines = [f'size{{of="{escaped(label)}"}} {value!r}\n' for label, value in written.items()]
+    totals = Totals()
+    totals.seen(0, read_page((head("size", "gauge", "Size") + "".join(lines)).encode()))
+    (family,) = text_string_to_metric_families(totals.page().decode())
+    found = {sample.labels["of"]: sample.value for sample in family.samples}
+    assert {label: repr(value) for label, value in found.items()} == {k: repr(v) for k, v in written.items()}
+
+
+@given(st.binary() | st.text('# HELPTYPE a{}="\n 1.5').map(str.encode))
+def test_any_page_is_read_or_refused(page: bytes) -> None:
+    try:
+        found = read_page(page)
+    except ValueError:
+        return
+    totals = Totals()
+    totals.seen(0, found)
+    assert sum(len(family.samples) for family in read_page(totals.page()).values()) == sum(
+        len(family.samples) for family in found.values()
+    )
 
 
 def test_ready_is_when_all_are() -> None:
