@@ -122,4 +122,4 @@ class Authentication:
 
     def require_system_write(self, user: str) -> None:
         if not self._access_control.may_write_system_information(user):
-            raise Forbidden("Access Denied: Cannot write system information")
+            raise Forbidden("Management only resource")

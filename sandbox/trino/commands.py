@@ -222,6 +222,8 @@ class Commands:
         if action == "START":
             if identifier is not None:
                 raise QueryFailure("NOT_SUPPORTED", "Nested transactions not supported")
+            if not self._session.knows_transactions:
+                raise QueryFailure("INCOMPATIBLE_CLIENT", "Client does not support transactions")
             started = self._engine.begin(self._session.user)
             return _changed("START TRANSACTION", SessionChanges(started_transaction=started))
         if identifier is None:

@@ -22,6 +22,7 @@ from sandbox.trino.query_ids import QueryIdGenerator
 from sandbox.trino.resource_groups import Admission
 from sandbox.trino.session import Session, iso_utc
 from sandbox.trino.session_properties import check_session_property
+from sandbox.trino.time_zones import UnknownTimeZone, time_zone
 from sandbox.trino.units import format_duration, parse_duration
 
 _SWEEP_SECONDS = 0.2
@@ -84,18 +85,20 @@ class Dispatcher:
         self.queries[query.id] = query
         return query
 
-    def submit(self, query: Query) -> None:
-        """Start it; a second call does nothing."""
+    def submit(self, query: Query, *, starting: bool = False) -> None:
+        """Start it; a second call does nothing. A server that is `starting` fails it."""
         if query.submitted:
             return
         query.submitted = True
         self.totals["started"] += 1
-        task = asyncio.create_task(self._run(query), name=f"query {query.id}")
+        task = asyncio.create_task(self._run(query, starting), name=f"query {query.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, query: Query) -> None:
+    async def _run(self, query: Query, starting: bool) -> None:
         try:
+            if starting:
+                raise QueryFailure("SERVER_STARTING_UP", "Trino server is still initializing")
             self._check(query)
             if query.done:
                 return
@@ -139,6 +142,10 @@ class Dispatcher:
                 "QUERY_TEXT_TOO_LARGE",
                 f"Query text length ({len(query.sql)}) exceeds the maximum length ({limit})",
             )
+        try:
+            time_zone(query.session.time_zone)
+        except UnknownTimeZone as error:
+            raise QueryFailure("NOT_SUPPORTED", str(error)) from error
         catalogs = frozenset((*self._engine.catalogs_by_name, "system"))
         for name, value in query.session.properties.items():
             check_session_property(name, value, catalogs)

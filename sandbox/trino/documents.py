@@ -144,11 +144,15 @@ def stats_document(query: Query) -> dict[str, Any]:
         internalNetworkInputBytes=query.results.bytes,
         peakMemoryBytes=query.results.peak,
     )
-    if scheduled:
-        stats["progressPercentage"] = 100.0 if completed else 0.0
-        stats["runningPercentage"] = 100.0 if query.state == "RUNNING" else 0.0
-        stats["rootStage"] = _stage(query, running_seconds, completed=completed)
-    return stats
+    if not scheduled:
+        return stats
+    progress = {
+        "progressPercentage": 100.0 if completed else 0.0,
+        "runningPercentage": 100.0 if query.state == "RUNNING" else 0.0,
+    }
+    # Where the real server has them: right after the three that say how far it is.
+    ordered = {**{key: stats.pop(key) for key in ("state", "queued", "scheduled")}, **progress, **stats}
+    return {**ordered, "rootStage": _stage(query, running_seconds, completed=completed)}
 
 
 def _stage(query: Query, seconds: float, *, completed: bool) -> dict[str, Any]:
@@ -230,7 +234,8 @@ def query_summary(query: Query, base: str) -> dict[str, Any]:
     if query.failure is not None:
         failure = query.failure
         summary["errorType"] = failure.type
-        summary["errorCode"] = {"code": failure.code, "name": failure.name, "type": failure.type}
+        code = {"code": failure.code, "name": failure.name, "type": failure.type}
+        summary["errorCode"] = {**code, "fatal": failure.type == "USER_ERROR"}
     return summary
 
 

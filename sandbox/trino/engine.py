@@ -166,7 +166,8 @@ class Engine:
         if found is None:
             raise QueryFailure(
                 "UNKNOWN_TRANSACTION",
-                f"Unknown transaction ID: {identifier}. Possibly expired?",
+                f"Unknown transaction ID: {identifier}. Possibly expired? "
+                "Commands ignored until end of transaction block",
             )
         return found
 

@@ -32,6 +32,7 @@ CODES: dict[str, tuple[int, str]] = {
     "NOT_IN_TRANSACTION": (21, _USER),
     "TRANSACTION_ALREADY_ABORTED": (22, _USER),
     "MULTI_CATALOG_WRITE_CONFLICT": (24, _USER),
+    "INCOMPATIBLE_CLIENT": (27, _USER),
     "SUBQUERY_MULTIPLE_ROWS": (28, _USER),
     "PROCEDURE_NOT_FOUND": (29, _USER),
     "INVALID_PROCEDURE_ARGUMENT": (30, _USER),
@@ -95,13 +96,12 @@ class QueryFailure(Exception):
             "errorCode": self.code,
             "errorName": self.name,
             "errorType": self.type,
-            "failureInfo": failure,
         }
         if self.location is not None:
             place = {"lineNumber": self.location[0], "columnNumber": self.location[1]}
             error["errorLocation"] = place
             failure["errorLocation"] = place
-        return error
+        return {**error, "failureInfo": failure}
 
 
 def located(name: str, message: str, location: tuple[int, int] | None) -> QueryFailure:

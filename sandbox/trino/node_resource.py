@@ -15,7 +15,7 @@ from sandbox.trino.dialect_version import VERSION
 from sandbox.trino.internal_authentication import verify
 from sandbox.trino.node_state import NodeState, RefusedTransition
 from sandbox.trino.nodes import Node
-from sandbox.trino.request_context import SERVER, json_response, text_error
+from sandbox.trino.request_context import SERVER, json_response, resource_error, text_error
 from sandbox.trino.units import format_duration
 
 INTERNAL_HEADER = "X-Trino-Internal-Bearer"
@@ -41,18 +41,15 @@ async def info(request: web.Request) -> web.StreamResponse:
         "nodeVersion": {"version": VERSION},
         "environment": server.configuration.environment,
         "coordinator": server.configuration.coordinator,
-        "starting": server.starting,
-        "uptime": format_duration(server.uptime),
-        "nodeGroups": [],
     }
     if server.dispatcher is not None:
         document["coordinatorId"] = server.dispatcher.ids.coordinator_id
-    return json_response(document)
+    return json_response({**document, "starting": server.starting, "uptime": format_duration(server.uptime)})
 
 
 async def info_coordinator(request: web.Request) -> web.StreamResponse:
     """For load balancers that look for the coordinator."""
-    return web.Response(status=200 if request.app[SERVER].configuration.coordinator else 404)
+    return web.Response() if request.app[SERVER].configuration.coordinator else resource_error(404)
 
 
 async def state(request: web.Request) -> web.StreamResponse:
@@ -65,11 +62,11 @@ async def change_state(request: web.Request) -> web.StreamResponse:
     try:
         wanted = NodeState(orjson.loads(await request.read()))
     except (ValueError, TypeError):
-        return text_error(400, 'Invalid node state; the body is a JSON string such as "SHUTTING_DOWN"')
+        return resource_error(400, 'Invalid node state; the body is a JSON string such as "SHUTTING_DOWN"')
     try:
         server.states.request(wanted)
     except RefusedTransition as error:
-        return text_error(400, str(error))
+        return resource_error(400, str(error))
     return web.Response(status=200)
 
 
@@ -116,9 +113,9 @@ async def announce(request: web.Request) -> web.StreamResponse:
         )
         environment = document["environment"]
     except (ValueError, KeyError, IndexError, TypeError):
-        return text_error(400, "Malformed announcement")
+        return resource_error(400, "Malformed announcement")
     if environment != server.configuration.environment:
-        return text_error(400, f"Environment '{environment}' is not '{server.configuration.environment}'")
+        return resource_error(400, f"Environment '{environment}' is not '{server.configuration.environment}'")
     inventory.announced(node)
     return web.Response(status=202)
 

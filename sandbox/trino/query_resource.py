@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import orjson
 from aiohttp import web
 
 from sandbox.trino.documents import query_details, query_summary
 from sandbox.trino.errors import QueryFailure
 from sandbox.trino.query import STATES, Query
-from sandbox.trino.request_context import SERVER, json_response, text_error
+from sandbox.trino.request_context import SERVER, json_response, resource_error
 
 
 def routes() -> list[web.RouteDef]:
@@ -27,7 +26,7 @@ async def list_queries(request: web.Request) -> web.StreamResponse:
     server.user_of(request)
     wanted = request.query.get("state")
     if wanted is not None and wanted.upper() not in STATES:
-        return text_error(400, f"Unknown state: {wanted}")
+        return resource_error(400, f"Unknown state: {wanted}")
     base = server.uri_of(request).base
     return json_response(
         [
@@ -67,11 +66,8 @@ async def cancel_query(request: web.Request) -> web.StreamResponse:
 async def kill_query(request: web.Request) -> web.StreamResponse:
     query = _known(request)
     name = "ADMINISTRATIVELY_KILLED"
-    try:
-        message = orjson.loads(await request.read() or b"null")
-    except ValueError:
-        return text_error(400, "The body is a JSON string or empty")
-    text = f"Message: {message}" if isinstance(message, str) and message else "No message provided."
+    message = (await request.read()).decode("utf-8", "replace")
+    text = f"Message: {message}" if message else "No message provided."
     if not query.fail(QueryFailure(name, f"Query killed. {text}")):
         return web.Response(status=409)
     return web.Response(status=202)

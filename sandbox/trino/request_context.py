@@ -6,6 +6,7 @@ Set up once by the application and read by the resources through one key.
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import Any, Protocol
 
 import orjson
@@ -62,12 +63,12 @@ class ServerContext:
     def require_dispatcher(self) -> Dispatcher:
         """The coordinator's queries; a worker has no such resource."""
         if self.dispatcher is None:
-            raise web.HTTPNotFound(text="Not Found")
+            raise web.HTTPNotFound
         return self.dispatcher
 
     def require_inventory(self) -> NodeInventory:
         if self.inventory is None:
-            raise web.HTTPNotFound(text="Not Found")
+            raise web.HTTPNotFound
         return self.inventory
 
     @property
@@ -87,4 +88,12 @@ def json_response(value: Any, status: int = 200) -> web.Response:
 
 
 def text_error(status: int, message: str) -> web.Response:
+    """What a filter answers before any resource is reached: the message alone."""
     return web.Response(status=status, text=message)
+
+
+def resource_error(status: int, message: str | None = None) -> web.Response:
+    """What a resource's refusal looks like; without a message of its own it says the status twice."""
+    line = f"{status} {HTTPStatus(status).phrase}"
+    body = f"Error {line}: {message or f'HTTP {line}'}"
+    return web.Response(status=status, body=body.encode(), headers={"Content-Type": "text/plain"})

@@ -6,6 +6,7 @@ The headers come once, with the POST; later polls carry none of this.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,9 +14,11 @@ from typing import Any
 from urllib.parse import unquote_plus
 from zoneinfo import ZoneInfo
 
-from sandbox.trino.time_zones import UnknownTimeZone, time_zone
+from sandbox.trino.time_zones import time_zone
 
 NO_TRANSACTION = "NONE"
+# As lenient as the server, which takes fewer digits, too.
+_UUID = re.compile(r"[0-9a-fA-F]+(-[0-9a-fA-F]+){4}")
 
 
 class InvalidSessionHeader(ValueError):
@@ -32,6 +35,7 @@ class Session:
     properties: Mapping[str, str] = field(default_factory=dict)
     prepared: Mapping[str, str] = field(default_factory=dict)
     transaction_id: str | None = None
+    knows_transactions: bool = False
     client_capabilities: frozenset[str] = frozenset()
     client_tags: tuple[str, ...] = ()
     trace_token: str | None = None
@@ -70,18 +74,16 @@ def session_from_headers(headers: Any, user: str) -> Session:
     catalog, schema = text("X-Trino-Catalog"), text("X-Trino-Schema")
     if schema is not None and catalog is None:
         raise InvalidSessionHeader("Schema is set but catalog is not")
-    zone = text("X-Trino-Time-Zone") or "UTC"
-    try:
-        time_zone(zone)
-    except UnknownTimeZone as error:
-        raise InvalidSessionHeader(str(error)) from error
     transaction = text("X-Trino-Transaction-Id")
+    open_transaction = None if transaction is None or transaction.upper() == NO_TRANSACTION else transaction
+    if open_transaction is not None and _UUID.fullmatch(open_transaction) is None:
+        raise InvalidSessionHeader(f"Invalid UUID string: {open_transaction}")
     return Session(
         user=user,
         source=text("X-Trino-Source"),
         catalog=catalog.lower() if catalog else None,
         schema=schema.lower() if schema else None,
-        time_zone=zone,
+        time_zone=text("X-Trino-Time-Zone") or "UTC",
         properties=_pairs(headers.getall("X-Trino-Session", ()), "X-Trino-Session"),
         prepared={
             unquote_plus(key): value
@@ -89,7 +91,8 @@ def session_from_headers(headers: Any, user: str) -> Session:
                 headers.getall("X-Trino-Prepared-Statement", ()), "X-Trino-Prepared-Statement"
             ).items()
         },
-        transaction_id=None if transaction is None or transaction.upper() == NO_TRANSACTION else transaction,
+        transaction_id=open_transaction,
+        knows_transactions=transaction is not None,
         client_capabilities=frozenset(_list(headers.getall("X-Trino-Client-Capabilities", ()))),
         client_tags=tuple(_list(headers.getall("X-Trino-Client-Tags", ()))),
         trace_token=text("X-Trino-Trace-Token"),

@@ -16,7 +16,7 @@ from sandbox.trino import documents
 from sandbox.trino.dispatcher import Dispatcher
 from sandbox.trino.query import Query
 from sandbox.trino.query_ids import Context
-from sandbox.trino.request_context import SERVER, ServerContext, json_bytes, text_error
+from sandbox.trino.request_context import SERVER, ServerContext, json_bytes, resource_error
 from sandbox.trino.session import InvalidSessionHeader, session_from_headers
 from sandbox.trino.tokens import TokenGone, TokenUnknown
 from sandbox.trino.units import parse_data_size, parse_duration
@@ -31,6 +31,7 @@ def routes() -> list[web.RouteDef]:
     executing = "/v1/statement/executing/{query_id}/{slug}/{token}"
     return [
         web.post("/v1/statement", post_statement),
+        web.head("/v1/statement", check_user),
         web.get(queued, get_queued, allow_head=False),
         web.delete(queued, cancel_queued),
         web.get(executing, get_results, allow_head=False),
@@ -47,17 +48,25 @@ async def post_statement(request: web.Request) -> web.StreamResponse:
     try:
         sql = (await request.read()).decode("utf-8")
     except UnicodeDecodeError:
-        return text_error(400, "SQL statement is not valid UTF-8")
+        return resource_error(400, "SQL statement is not valid UTF-8")
     if not sql:
-        return text_error(400, "SQL statement is empty")
+        return resource_error(400, "SQL statement is empty")
     try:
         session = session_from_headers(request.headers, user)
     except InvalidSessionHeader as error:
-        return text_error(400, str(error))
+        return resource_error(400, str(error))
     query = dispatcher.register(sql, session)
     base = server.uri_of(request).base
     body = documents.queued_document(query, base, documents.queued_uri(query, base, 1), failed=False)
     return _page(request, server, body)
+
+
+async def check_user(request: web.Request) -> web.StreamResponse:
+    """Drivers ask this way whether their credentials are good."""
+    server = request.app[SERVER]
+    server.require_dispatcher()
+    server.user_of(request)
+    return web.Response(content_type="application/json")
 
 
 async def get_queued(request: web.Request) -> web.StreamResponse:
@@ -65,14 +74,14 @@ async def get_queued(request: web.Request) -> web.StreamResponse:
     query, token = _find(request, server.require_dispatcher(), Context.QUEUED)
     wait = _wait_of(request)
     query.beat()
-    server.require_dispatcher().submit(query)
+    server.require_dispatcher().submit(query, starting=server.starting)
     if not query.dispatched.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(query.dispatched.wait(), wait)
     try:
         query.queued_tokens.advance(token)
     except TokenGone:
-        return text_error(410, "Invalid token")
+        return resource_error(410, "Invalid token")
     base = server.uri_of(request).base
     failed = query.failure is not None
     next_uri: str | None = None
@@ -98,9 +107,9 @@ async def get_results(request: web.Request) -> web.StreamResponse:
         if page is None:
             page = _next_page(query, token, server.uri_of(request).base, target)
     except TokenGone:
-        return web.Response(status=410)
+        return resource_error(410)
     except TokenUnknown:
-        return web.Response(status=404)
+        return resource_error(404)
     assert isinstance(page, bytes)
     response = _page(request, server, page)
     _add_session_headers(response, query)
@@ -144,7 +153,7 @@ async def cancel_executing(request: web.Request) -> web.StreamResponse:
 async def partial_cancel(request: web.Request) -> web.StreamResponse:
     query, _ = _find(request, request.app[SERVER].require_dispatcher(), Context.EXECUTING)
     if not request.match_info["stage"].isdigit():
-        raise web.HTTPNotFound(text="Not Found")
+        raise web.HTTPNotFound
     query.stop_early()
     return web.Response(status=204)
 

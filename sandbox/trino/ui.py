@@ -53,7 +53,7 @@ def _server(request: web.Request) -> ServerContext:
     server = request.app[SERVER]
     server.require_dispatcher()
     if not server.configuration.web_ui_enabled:
-        raise web.HTTPNotFound(text="Not Found")
+        raise web.HTTPNotFound
     return server
 
 
@@ -112,7 +112,7 @@ async def query_page(request: web.Request) -> web.StreamResponse:
     """The id is the whole query string, as in the real server's links."""
     server = _server(request)
     if _user(request) is None:
-        raise web.HTTPSeeOther(f"{server.uri_of(request).base}/ui/login.html")
+        raise web.HTTPSeeOther(f"{server.uri_of(request).base}/ui/login.html?{request.path_qs}")
     found = server.require_dispatcher().get(request.query_string)
     if found is None or not found.submitted:
         raise web.HTTPNotFound(text="Query not found")
@@ -123,7 +123,7 @@ async def query_page(request: web.Request) -> web.StreamResponse:
 def _require_login(request: web.Request) -> ServerContext:
     server = _server(request)
     if _user(request) is None:
-        raise web.HTTPUnauthorized(text="Unauthorized")
+        raise web.HTTPUnauthorized(text="Unauthorized", headers={"WWW-Authenticate": "Trino-Form-Login"})
     return server
 
 

@@ -120,7 +120,7 @@ async def test_the_id_ends_in_the_coordinators_id(client: Client) -> None:
 
 async def test_an_empty_statement_is_a_bad_request(client: Client) -> None:
     reply = await client.call("POST", "/v1/statement", "")
-    assert (reply.status, reply.body) == (400, b"SQL statement is empty")
+    assert (reply.status, reply.body) == (400, b"Error 400 Bad Request: SQL statement is empty")
 
 
 async def test_a_post_without_a_user_is_challenged(client: Client) -> None:
@@ -133,13 +133,36 @@ async def test_a_post_without_a_user_is_challenged(client: Client) -> None:
     "headers",
     [
         {"X_Trino_Schema": "tiny"},
-        {"X_Trino_Time_Zone": "Mars/Olympus"},
+        {"X_Trino_Transaction_Id": "first"},
         {"X_Trino_Session": "novalue"},
         {"X_Trino_Prepared_Statement": "=x"},
     ],
 )
 async def test_bad_session_headers_are_bad_requests(client: Client, headers: dict[str, str]) -> None:
     assert (await client.call("POST", "/v1/statement", "SELECT 1", **headers)).status == 400
+
+
+async def test_an_unknown_time_zone_fails_the_query(client: Client) -> None:
+    error = (await client.pages("SELECT 1", X_Trino_Time_Zone="Mars/Olympus"))[-1].json["error"]
+    assert (error["errorName"], error["message"]) == ("NOT_SUPPORTED", "Time zone not supported: Mars/Olympus")
+
+
+async def test_a_transaction_needs_a_client_that_knows_of_them(client: Client) -> None:
+    error = (await client.pages("START TRANSACTION"))[-1].json["error"]
+    assert error["errorName"] == "INCOMPATIBLE_CLIENT"
+
+
+async def test_drivers_ask_whether_a_user_is_let_in(client: Client) -> None:
+    assert (await client.call("HEAD", "/v1/statement")).status == 200
+    async with client.session.head(f"{client.server.url}/v1/statement") as response:
+        assert response.status == 401
+
+
+async def test_answers_carry_the_headers_of_the_real_server_and_no_others(client: Client) -> None:
+    async with client.session.get(f"{client.server.url}/v1/info", headers={"Accept-Encoding": "gzip"}) as response:
+        names = set(response.headers) - {"Date"}
+        assert response.headers["Content-Encoding"] == "gzip"
+    assert names == {"Vary", "Content-Type", "X-Content-Type-Options", "Content-Encoding", "Content-Length"}
 
 
 async def test_a_large_prepared_statement_header_is_taken(client: Client) -> None:
@@ -283,7 +306,7 @@ async def test_a_slug_of_another_token_phase_or_query_is_not_found(client: Clien
     ]
     for address in wrong:
         reply = await client.call("GET", address)
-        assert (reply.status, reply.body) == (404, b"Query not found"), address
+        assert (reply.status, reply.body) == (404, b"Error 404 Not Found: Query not found"), address
 
 
 async def test_polls_need_no_user(client: Client) -> None:
@@ -478,7 +501,8 @@ async def test_a_transaction_lives_in_its_header(client: Client) -> None:
 
 
 async def test_an_error_aborts_the_transaction(client: Client) -> None:
-    identifier = (await client.pages("START TRANSACTION"))[-1].headers["X-Trino-Started-Transaction-Id"]
+    started = await client.pages("START TRANSACTION", X_Trino_Transaction_Id="NONE")
+    identifier = started[-1].headers["X-Trino-Started-Transaction-Id"]
     within = {"X_Trino_Transaction_Id": identifier}
     await client.pages("SELECT 1/0", **within)
     error = (await client.pages("SELECT 1", **within))[-1].json["error"]
@@ -582,13 +606,16 @@ async def test_a_query_that_runs_too_long_is_stopped(client: Client) -> None:
 # Start and restart
 
 
-async def test_a_starting_server_says_so_and_takes_no_statement() -> None:
+async def test_a_starting_server_says_so_and_fails_statements_in_the_protocol() -> None:
     options = ServerOptions(startup_seconds=60)
     async with standin(options=options, wait=False) as server, aiohttp.ClientSession() as session:
         client = Client(session, server)
         assert (await client.call("GET", "/v1/info")).json["starting"] is True
-        reply = await client.call("POST", "/v1/statement", "SELECT 1")
-        assert (reply.status, reply.body) == (503, b"Trino server is still initializing")
+        page = (await client.call("POST", "/v1/statement", "SELECT 1")).json
+        page = (await client.call("GET", page["nextUri"])).json
+        assert page["error"]["errorName"] == "SERVER_STARTING_UP"
+        reply = await client.call("GET", "/v1/query")
+        assert (reply.status, b"still initializing" in reply.body) == (500, True)
 
 
 async def test_a_restarted_coordinator_has_another_id_and_knows_no_query() -> None:
