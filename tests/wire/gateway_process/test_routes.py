@@ -117,6 +117,24 @@ async def test_an_accident_keeps_the_last_good_routes_and_shows(
         assert "nextUri" in await client.submit("team/r3")
 
 
+async def test_the_last_runtime_goes_at_once_when_the_writer_means_it(
+    routes: FarRoutes, coordinator: FarCoordinator
+) -> None:
+    routes.publish(document(route("last", backend("last", coordinator.port), default=True)))
+    async with gateway(routes) as client:
+        await client.until_ready()
+        await routes.watched()
+        assert "nextUri" in await client.submit()
+        routes.publish('{"routes": [], "empty": true}')
+
+        async def gone() -> bool:
+            return (await client.metrics())["xtrinode_gateway_routes"] == 0
+
+        await until(gone)
+        assert not await stale(client)
+        assert "No route found" in error_of(await client.submit())
+
+
 async def test_one_bad_entry_costs_no_other_and_is_named(routes: FarRoutes, coordinator: FarCoordinator) -> None:
     routes.publish(document(route("good", backend("good", coordinator.port)), route("bad", {"name": "x"})))
     async with gateway(routes) as client:
