@@ -65,7 +65,9 @@ def arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--runtimes", type=int, default=100, metavar="N", help="100 unless told")
-    parser.add_argument("--namespaces", type=int, default=10, metavar="N", help="the runtimes are spread over these")
+    parser.add_argument(
+        "--namespaces", type=int, metavar="N", help="the runtimes are spread over these; 10, or one per 100 runtimes"
+    )
     parser.add_argument("--steady", type=float, default=60.0, metavar="S", help="seconds of watching the steady state")
     parser.add_argument(
         "--limit", type=float, metavar="S", help="give up when not all are Ready by then; 600 and 0.5 per runtime"
@@ -73,6 +75,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="where the result is written")
     parser.add_argument("--profile", type=Path, help="write a cProfile of the controller to this file")
     options = parser.parse_args()
+    # The stock controllers search the namespace for every Service and every pod: what grows with its square is theirs.
+    options.namespaces = options.namespaces or max(10, options.runtimes // 100)
     options.limit = options.limit or 600 + options.runtimes / 2
     return options
 
@@ -273,6 +277,7 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     return {
         "bench": "controller",
         "runtimes": options.runtimes,
+        "namespaces": options.namespaces,
         "machine": about,
         "metrics": metrics,
         "calls": calls,
