@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+from functools import lru_cache
 from typing import Any
 
 import uvloop
@@ -70,26 +71,31 @@ def endpoint_slice(number: int, port: int) -> Object:
     }
 
 
+@lru_cache(maxsize=8)  # changed to and fro, and making thousands of them takes longer than what is measured
+def texts(count: int, port: int) -> tuple[str, ...]:
+    """The routes of the first `count` runtimes, a thousand in a text."""
+    lines = [json.dumps(route(number, port)) for number in range(count)]
+    starts = range(0, max(count, 1), _SHARD_ROUTES)
+    return tuple('{"routes": [\n' + ",\n".join(lines[start : start + _SHARD_ROUTES]) + "\n]}\n" for start in starts)
+
+
 def shards(count: int, port: int, version: int) -> list[Object]:
     """The routes ConfigMaps of the first `count` runtimes."""
-    found = []
-    for index, start in enumerate(range(0, max(count, 1), _SHARD_ROUTES)):
-        lines = [json.dumps(route(number, port)) for number in range(start, min(start + _SHARD_ROUTES, count))]
-        found.append(
-            {
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {
-                    "name": "trino-gateway-routes" + (f"-{index}" if index else ""),
-                    "namespace": NAMESPACE,
-                    "uid": f"routes-{index}",
-                    "resourceVersion": str(version),
-                    "labels": {"xtrinode.io/routes": "true"},
-                },
-                "data": {"routes.yaml": '{"routes": [\n' + ",\n".join(lines) + "\n]}\n"},
-            }
-        )
-    return found
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": "trino-gateway-routes" + (f"-{index}" if index else ""),
+                "namespace": NAMESPACE,
+                "uid": f"routes-{index}",
+                "resourceVersion": str(version),
+                "labels": {"xtrinode.io/routes": "true"},
+            },
+            "data": {"routes.yaml": text},
+        }
+        for index, text in enumerate(texts(count, port))
+    ]
 
 
 class Cluster:
@@ -100,7 +106,7 @@ class Cluster:
         self._version = 1
         self._slices = [endpoint_slice(number, port) for number in range(runtimes)]
         self._routes = shards(runtimes, port, 1)
-        self._watches: set[asyncio.Queue[Object]] = set()
+        self._watches: set[asyncio.Queue[bytes]] = set()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         kind = request.path.rpartition("/")[2]
@@ -120,14 +126,13 @@ class Cluster:
     async def _watch(self, request: web.Request, routes: bool) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        events: asyncio.Queue[Object] = asyncio.Queue()
+        events: asyncio.Queue[bytes] = asyncio.Queue()
         if routes:
             self._watches.add(events)
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    event = await asyncio.wait_for(events.get(), 20)
-                    await response.write(json.dumps(event).encode() + b"\n")
+                    await response.write(await asyncio.wait_for(events.get(), 20))
                     continue
                 metadata = {"resourceVersion": str(self._version)}
                 bookmark = {"type": "BOOKMARK", "object": {"kind": "Bookmark", "metadata": metadata}}
@@ -140,13 +145,24 @@ class Cluster:
     async def change(self, request: web.Request) -> web.Response:
         """Publish the routes of `count` runtimes; those beyond the slices that exist have nobody behind them."""
         self._version += 1
-        before = {routes["metadata"]["name"] for routes in self._routes}
-        self._routes = shards(int(request.query["count"]), self._port, self._version)
-        for events in self._watches:
-            for routes in self._routes:
-                known = routes["metadata"]["name"] in before
-                events.put_nowait({"type": "MODIFIED" if known else "ADDED", "object": routes})
+        before = {routes["metadata"]["name"]: routes for routes in self._routes}
+        self._routes = []
+        for routes in shards(int(request.query["count"]), self._port, self._version):
+            old = before.pop(routes["metadata"]["name"], None)
+            if old is not None and old["data"] == routes["data"]:
+                self._routes.append(old)  # as the controller, which writes only what differs
+                continue
+            self._routes.append(routes)
+            self._tell("MODIFIED" if old is not None else "ADDED", routes)
+        for gone in before.values():
+            gone["metadata"]["resourceVersion"] = str(self._version)
+            self._tell("DELETED", gone)
         return web.json_response({"version": self._version, "watches": len(self._watches)})
+
+    def _tell(self, kind: str, routes: Object) -> None:
+        line = json.dumps({"type": kind, "object": routes}).encode() + b"\n"
+        for events in self._watches:
+            events.put_nowait(line)
 
 
 def main() -> None:

@@ -101,6 +101,7 @@ class Comparison:
                 "p99_us": [run.p99_us for run in runs[name]],
                 "errors": [run.errors for run in runs[name]],
                 "resident": [run.resident for run in runs[name]],
+                "waited": [run.waited for run in runs[name]],
                 "ratio_nginx": against[name],
             }
         memory = {name: (warm[name], status_bytes(self.running[name].pid, "VmHWM")) for name in names}
@@ -133,6 +134,7 @@ class Comparison:
                 self.metrics[f"{key}.{figure}"] = round(middle[figure], digits)
             self.metrics[f"{key}.rss_bytes"] = resident
             self.metrics[f"{key}.errors"] = errors
+            self.metrics[f"{key}.waited_share"] = round(middle["waited"], 4)
             self.metrics[f"{key}.rps_ratio_nginx"] = round(middle["ratio_nginx"], 4)
             self.metrics[f"{key}.cpu_ratio_nginx"] = round(1 / middle["ratio_nginx"], 4)
             if name in NAMES:
@@ -217,7 +219,7 @@ def main() -> None:
             f"not installed: {', '.join(missing)}. Type: apt-get install nginx-light haproxy wrk util-linux"
         )
     result = run(options)
-    print()
+    print(f"\n{report.quiet(result)}")
     for verdict in result["targets"]:
         print(
             f"{'met   ' if verdict['met'] else 'MISSED'} {verdict['metric']} {verdict['value']:g} {verdict['target']}"

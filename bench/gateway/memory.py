@@ -30,11 +30,18 @@ from bench.gateway.variants import Variant, add_options, chosen
 TARGET = 60 * 2**20
 _CONNECTIONS = 200
 _SETTLE_SECONDS = 2.0
-_HEALTHY_SECONDS = 120.0
+_HEALTHY_SECONDS = 300.0
 # Far more pages than are ever asked for: the query stays live.
 _SQL = b"SELECT * FROM orders -- polls=100000 bytes=600"
 _NEXT = re.compile(rb'"nextUri":"([^"]+)"').search
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE).search
+
+
+async def answer_of(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Status and body of an answer with a length."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = _LENGTH(head)
+    return head[9:12], await reader.readexactly(int(length[1])) if length else b""
 
 
 def arguments() -> argparse.Namespace:
@@ -54,12 +61,10 @@ def arguments() -> argparse.Namespace:
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> bytes:
     """The next link in the answer."""
     writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = _LENGTH(head)
-    body = await reader.readexactly(int(length[1])) if length else b""
+    status, body = await answer_of(reader)
     following = _NEXT(body)
-    if not head.startswith(b"HTTP/1.1 200") or following is None:
-        raise SystemExit(f"a query did not stay live: {head[:200]!r} {body[:500]!r}")
+    if status != b"200" or following is None:
+        raise SystemExit(f"a query did not stay live: {status!r} {body[:500]!r}")
     return urlsplit(following[1]).path
 
 
@@ -81,7 +86,7 @@ async def submit(port: int, routes: int, numbers: range, hold: asyncio.Event, do
         writer.close()
 
 
-async def healthy(deployment: Deployment, routes: int, workers: int) -> None:
+async def healthy(deployment: Deployment, routes: int) -> None:
     """Wait until every coordinator has been probed, so that all that a probe leaves behind is there."""
     deadline = asyncio.get_running_loop().time() + _HEALTHY_SECONDS
     while True:
@@ -100,7 +105,7 @@ def weigh(deployment: Deployment) -> list[Memory]:
 
 async def measure(options: argparse.Namespace, deployment: Deployment) -> dict[str, list[Memory]]:
     """What every worker holds: ready, and with the queries."""
-    await healthy(deployment, options.routes, options.workers)
+    await healthy(deployment, options.routes)
     ready = weigh(deployment)
     print(f"{options.routes} coordinators are healthy; {tell(ready)}", flush=True)
     hold, done = asyncio.Event(), asyncio.Semaphore(0)

@@ -109,6 +109,12 @@ def cpu_ns(pid: int) -> int:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir())
 
 
+def waited_ns(pid: int) -> int:
+    """How long its threads were ready to run and had no core, in nanoseconds: because of others' work, usually."""
+    tasks = Path(f"/proc/{pid}/task")
+    return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks.iterdir())
+
+
 def status_bytes(pid: int, field: str) -> int:
     """VmRSS, VmHWM, ... of a process, in bytes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

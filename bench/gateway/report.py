@@ -11,6 +11,8 @@ from bench.gateway.spread import median, text
 from bench.gateway.targets import bound
 from bench.gateway.variants import NAMES
 
+# A proxy that is alone on its core hardly ever waits for it.
+DISTURBED = 0.05
 # One colour for what others built, a family of another for ours.
 _COLOURS = {
     "nginx": "#8c8c8c",
@@ -38,6 +40,14 @@ def render(path: Path) -> None:
         print(f"wrote {path.with_suffix('.png')}")
 
 
+def quiet(result: dict[str, Any]) -> str:
+    """How much else ran on the proxies' core, in a sentence."""
+    waits = [median(peer["waited"]) for workload in result["workloads"] for peer in workload["peers"].values()]
+    worst = max(waits, default=0.0)
+    verdict = "the machine was quiet" if worst < DISTURBED else "something else ran there: measure again"
+    return f"The proxies waited up to {worst:.1%} of the time for their core; {verdict}."
+
+
 def markdown(result: dict[str, Any], source: str) -> str:
     """The tables. Medians, with the lowest and the highest round for the ratios."""
     settings = result["settings"]
@@ -48,6 +58,7 @@ def markdown(result: dict[str, Any], source: str) -> str:
         "",
         f"{machine.in_words(result['machine'])}.",
         f"{settings['rounds']} interleaved rounds of {settings['seconds']} s; the proxy alone on one core.",
+        quiet(result),
         "",
         "*per core*: requests per second of the proxy's CPU, nginx = 1: nginx's CPU per request (mean of a run before",
         "and a run after) over the proxy's; median (lowest-highest). Higher is better.",

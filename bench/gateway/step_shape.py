@@ -13,7 +13,7 @@ from pathlib import Path
 
 from locust import LoadTestShape
 
-from bench.gateway.processes import cpu_ns
+from bench.gateway.processes import cpu_ns, waited_ns
 from bench.gateway.steps import VARIABLE, Counted, Settings, Step, between, decide, limit
 
 _SETTLE_SECONDS = 1.0
@@ -39,7 +39,10 @@ class Steps(LoadTestShape):
         gateway = sum(cpu_ns(pid) for pid in self.settings.pids) / 1e9
         times = {str(key[0]): dict(entry.response_times) for key, entry in stats.entries.items()}
         total = stats.total
-        return Counted(time.monotonic(), total.num_requests, total.num_failures, times, time.process_time(), gateway)
+        waited = waited_ns(os.getpid()) / 1e9
+        return Counted(
+            time.monotonic(), total.num_requests, total.num_failures, times, time.process_time(), waited, gateway
+        )
 
     def tick(self) -> tuple[int, float] | None:
         now = time.monotonic()

@@ -30,13 +30,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class Counted:
-    """What Locust has counted so far, and the CPU time that it and the gateway have used."""
+    """What Locust has counted so far, the CPU time that it and the gateway have used, and how long it had no core."""
 
     at: float
     requests: int
     failures: int
     times: dict[str, dict[int, int]]  # by request name: milliseconds to how many
     locust_cpu: float
+    locust_waited: float
     gateway_cpu: float
 
 
@@ -46,6 +47,7 @@ class Step:
     rps: float
     failures: int
     locust_cores: float
+    locust_waiting: float
     gateway_cores: float
     gateway_us_per_request: float
     latency_ms: dict[str, dict[str, float]]  # by request name, and of all: p50, p95, p99
@@ -84,6 +86,7 @@ def between(users: int, before: Counted, after: Counted) -> Step:
         requests / seconds,
         after.failures - before.failures,
         (after.locust_cpu - before.locust_cpu) / seconds,
+        (after.locust_waited - before.locust_waited) / seconds,
         gateway / seconds,
         gateway / max(requests, 1) * 1e6,
         latency,
@@ -100,9 +103,14 @@ def decide(steps: Sequence[Step], settings: Settings) -> int | None:
     if not steps:
         return settings.start
     last = steps[-1]
-    if last.locust_cores >= SATURATED or last.users >= settings.most or plateau(steps):
+    if _busy(last) or last.users >= settings.most or plateau(steps):
         return None
     return min(settings.most, max(last.users + 1, round(last.users * settings.factor)))
+
+
+def _busy(step: Step) -> bool:
+    """Whether Locust had work all the time, also when it was not let."""
+    return step.locust_cores + step.locust_waiting >= SATURATED
 
 
 def limit(steps: Sequence[Step], settings: Settings) -> str:
@@ -110,6 +118,11 @@ def limit(steps: Sequence[Step], settings: Settings) -> str:
     last = steps[-1]
     if last.locust_cores >= SATURATED:
         return "Locust: it used a whole core, so the gateway's own limit is higher"
+    if _busy(last):
+        return (
+            f"the machine: Locust used {last.locust_cores:.0%} of its core and waited for it "
+            f"{last.locust_waiting:.0%} of the time, because something else ran there"
+        )
     if last.users >= settings.most:
         return f"the {settings.most} users that were allowed"
     return (

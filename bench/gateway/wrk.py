@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.gateway.processes import Process
+from bench.gateway.processes import Process, waited_ns
 
 _UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}
 
@@ -25,7 +25,9 @@ class Report:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one proxy. CPU is the proxy's own, per request."""
+    """One run of one proxy. CPU is the proxy's own, per request; `waited` is the share of the run in which it was ready
+    and had no core.
+    """
 
     requests: int
     errors: int
@@ -34,6 +36,7 @@ class Run:
     p50_us: float
     p99_us: float
     resident: int
+    waited: float
 
 
 def read_report(text: str) -> Report | None:
@@ -49,7 +52,7 @@ def read_report(text: str) -> Report | None:
 
 def run(process: Process, script: Path, connections: int, seconds: int, core: str) -> Run:
     """Load `process` for `seconds` from `core`. Raises SystemExit when it does not answer."""
-    before, started = process.cpu_ns(), time.monotonic()
+    before, waited, started = process.cpu_ns(), waited_ns(process.pid), time.monotonic()
     command = ["taskset", "-c", core, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     url = f"http://127.0.0.1:{process.port}"
     done = subprocess.run(
@@ -68,4 +71,5 @@ def run(process: Process, script: Path, connections: int, seconds: int, core: st
         report.p50_us,
         report.p99_us,
         process.resident(),
+        (waited_ns(process.pid) - waited) / 1e9 / elapsed,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.gateway.report import markdown
+from bench.gateway.report import markdown, quiet
 
 MACHINE = {
     "cores": 2,
@@ -25,6 +25,7 @@ def rounds(ratio: float) -> dict[str, list[float]]:
     return {
         **{name: [value] * 3 for name, value in figures.items()},
         "resident": [2**24] * 3,
+        "waited": [0.001, 0.002, 0.3],
         "ratio_nginx": [ratio] * 3,
     }
 
@@ -44,6 +45,13 @@ def test_every_peer_has_its_row() -> None:
     text = markdown(result(None), "r.json")
     assert "| pure | 0.81 (0.81-0.81) | 18.0 | 50000 | 500 | 900 | 16 | 0 |" in text
     assert "| polls.pure.rps_ratio_nginx | >= 0.8 | 0.81 | met |" in text
+
+
+def test_it_says_whether_the_machine_was_quiet() -> None:
+    assert "waited up to 0.2% of the time for their core; the machine was quiet" in quiet(result(None))
+    disturbed = result(None)
+    disturbed["workloads"][0]["peers"]["pure"]["waited"] = [0.2] * 3
+    assert "up to 20.0% of the time for their core; something else ran there" in quiet(disturbed)
 
 
 def test_a_tree_with_changes_is_named_so() -> None:
