@@ -92,6 +92,12 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
+def _environment(home: Path) -> dict[str, str]:
+    # Less collection, more memory (some hundred MiB): a seventh of the API server's time. With thousands of runtimes
+    # that would be more than a machine has, so beyond the limit it collects as often as it must.
+    return {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "GOGC": "400", "GOMEMLIMIT": "6GiB"}
+
+
 class ControlPlane:
     """One control plane; a context manager. `nodes` kwok nodes, large enough for five thousand runtimes."""
 
@@ -274,8 +280,7 @@ class ControlPlane:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     stdin=subprocess.DEVNULL,
-                    # Less collection, more memory (some hundred MiB): a seventh of the API server's time.
-                    env={"PATH": os.environ.get("PATH", ""), "HOME": str(self.directory), "GOGC": "400"},
+                    env=_environment(self.directory),
                     preexec_fn=end_with_parent,
                 )
 
