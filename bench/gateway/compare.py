@@ -22,7 +22,7 @@ from typing import Any
 
 from bench.gateway import latency, machine, report, wrk
 from bench.gateway.peers import Peer, nginx_command, peers
-from bench.gateway.processes import Process, forget_peak, free_port, status_bytes
+from bench.gateway.processes import Process, forget_peak, free_port, status_bytes, stop_in_order
 from bench.gateway.spread import median, ratios, text
 from bench.gateway.targets import verdicts
 from bench.gateway.variants import NAMES
@@ -209,6 +209,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
+    stop_in_order()
     options = arguments()
     if options.render:
         report.render(options.render)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.gateway import machine
 from bench.gateway.peers import nginx_command, own
-from bench.gateway.processes import Process, close_all, free_port
+from bench.gateway.processes import Process, close_all, free_port, stop_in_order
 from bench.gateway.variants import Variant, add_options, chosen
 from bench.gateway.workloads import upstream_config
 
@@ -60,6 +60,7 @@ def bytes_per_connection(build: Variant, count: int) -> float:
 
 
 def main() -> None:
+    stop_in_order()
     parser = argparse.ArgumentParser(prog="python -m bench.gateway.idle", description=__doc__)
     parser.add_argument("--connections", type=int, default=5000, help="how many (default 5000)")
     add_options(parser)

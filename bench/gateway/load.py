@@ -24,7 +24,7 @@ from typing import Any
 from bench.gateway import machine
 from bench.gateway.cluster import hostname, key
 from bench.gateway.deployment import Deployment
-from bench.gateway.processes import ROOT
+from bench.gateway.processes import ROOT, stop_in_order
 from bench.gateway.steps import VARIABLE
 from bench.gateway.variants import add_options, chosen
 
@@ -136,6 +136,7 @@ def markdown(result: dict[str, Any], source: str) -> str:
 
 
 def main() -> None:
+    stop_in_order()
     options = arguments()
     build, about = chosen(options), machine.record()
     print(machine.in_words(about), flush=True)

@@ -24,7 +24,7 @@ from bench.gateway import machine
 from bench.gateway.cluster import key
 from bench.gateway.deployment import Deployment
 from bench.gateway.idle import allow_files, bytes_per_connection
-from bench.gateway.processes import Memory, memory
+from bench.gateway.processes import Memory, memory, stop_in_order
 from bench.gateway.variants import Variant, add_options, chosen
 
 TARGET = 60 * 2**20
@@ -161,6 +161,7 @@ def metrics_of(build: Variant, found: dict[str, list[Memory]], idle: float | Non
 
 
 def main() -> None:
+    stop_in_order()
     options = arguments()
     build, about = chosen(options), machine.record()
     print(machine.in_words(about), flush=True)

@@ -7,8 +7,10 @@ come from /proc, so this is Linux only.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -101,6 +103,11 @@ class Process:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+
+def stop_in_order() -> None:
+    """Have SIGTERM end this program as Ctrl-C does: with everything stopped that it has started."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def cpu_ns(pid: int) -> int:

@@ -27,7 +27,7 @@ from typing import Any
 
 from bench.gateway import machine, wrk
 from bench.gateway.peers import Peer, nginx_command, peers
-from bench.gateway.processes import ROOT, Process, free_port
+from bench.gateway.processes import ROOT, Process, free_port, stop_in_order
 from bench.gateway.profile_tables import Function, Share, by_function, markdown, shares, system_calls
 from bench.gateway.variants import NAMES, variant
 from bench.gateway.workloads import WORKLOADS, Workload, script, upstream_config
@@ -226,6 +226,7 @@ def metrics_of(results: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def main() -> None:
+    stop_in_order()
     options = arguments()
     missing = [tool for tool in ("nginx", "wrk", "taskset") if shutil.which(tool) is None]
     if missing:

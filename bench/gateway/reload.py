@@ -23,6 +23,7 @@ from bench.gateway.cluster import key
 from bench.gateway.deployment import Deployment
 from bench.gateway.idle import allow_files
 from bench.gateway.memory import answer_of, healthy
+from bench.gateway.processes import stop_in_order
 from bench.gateway.spread import percentile
 from bench.gateway.variants import add_options, chosen
 
@@ -130,6 +131,7 @@ async def measure(options: argparse.Namespace, deployment: Deployment) -> dict[s
 
 
 def main() -> None:
+    stop_in_order()
     options = arguments()
     build, about = chosen(options), machine.record()
     print(machine.in_words(about), flush=True)

@@ -27,7 +27,7 @@ from bench.gateway import machine
 from bench.gateway.coordinator import address
 from bench.gateway.deployment import Deployment
 from bench.gateway.flat import Flatness, Sample, flatness
-from bench.gateway.processes import descriptors
+from bench.gateway.processes import descriptors, stop_in_order
 from bench.gateway.trouble import HANGS, PATIENCE, client, coordinator
 from bench.gateway.variants import Variant, add_options, chosen
 
@@ -193,6 +193,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
+    stop_in_order()
     options = arguments()
     build, about = chosen(options), machine.record()
     print(machine.in_words(about), flush=True)
