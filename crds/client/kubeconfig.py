@@ -1,6 +1,6 @@
 """Kubeconfig files, found, merged and resolved as kubectl does it. Neither kr8s nor aiohttp is imported.
 
-Called by the credentials (which hand the result to kr8s) and by whoever only wants to know the context, its
+Called by the credentials (which read it, or hand it to kr8s) and by whoever only wants to know the context, its
 namespace or its server. kr8s's own reading is not used because it differs where users notice: of several
 files the last duplicate wins instead of the first, `current-context` counts in the first file only, `--context`
 takes the namespace of the current context, relative paths are looked up in the working directory, and the

@@ -3,7 +3,7 @@
     async with await KubeClient.connect(kubeconfig) as client:
         runtime = await client.get(XTRINODES, "sales", "team-a")
 
-kr8s authenticates (kubeconfig, exec plugins, service account, certificates); the calls themselves go over
+kr8s authenticates where that takes a login program (what lies in files is read without it); the calls go over
 aiohttp, because kr8s's are nine times slower under concurrency and cut every open stream on a single 403
 (`session` says more). Objects are dicts as the server sent them: kr8s's wrapped objects take 25 times the
 time and 7 times the memory, which an informer of thousands cannot pay.
