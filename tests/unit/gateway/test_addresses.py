@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.addresses import Slice, ready_addresses, service_of, shaped
 
@@ -65,3 +67,25 @@ def test_slice_that_names_no_port_is_no_address(ports: list[dict[str, Any]]) -> 
 @pytest.mark.parametrize("labels", [None, {}, {"app": "a"}])
 def test_slice_without_a_service_is_not_kept(labels: dict[str, str] | None) -> None:
     assert shaped({"metadata": {"namespace": "team", "labels": labels}, "ports": None, "endpoints": None}) is None
+
+
+MAYBE = st.none() | st.just([])
+ENDPOINT = st.fixed_dictionaries(
+    {},
+    optional={
+        "addresses": st.none() | st.lists(st.ip_addresses().map(str), max_size=2),
+        "conditions": st.none() | st.dictionaries(st.just("ready"), st.none() | st.booleans()),
+    },
+)
+PORT = st.fixed_dictionaries(
+    {}, optional={"name": st.none() | st.sampled_from(["http", "jmx"]), "port": st.none() | st.integers(1, 65535)}
+)
+
+
+@given(MAYBE | st.lists(ENDPOINT, max_size=3), MAYBE | st.lists(PORT, max_size=3), st.integers(1, 65535))
+def test_whatever_may_be_left_out_of_a_slice_is_no_fault(endpoints: Any, ports: Any, wanted: int) -> None:
+    one = shaped({"metadata": METADATA, "endpoints": endpoints, "ports": ports})
+    assert one is not None
+    listed = {address for endpoint in endpoints or () for address in endpoint.get("addresses") or ()}
+    numbers = {port["port"] for port in ports or () if port.get("port")}
+    assert all(address in listed and port in numbers for address, port in ready_addresses([one], wanted))
