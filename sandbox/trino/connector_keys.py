@@ -38,23 +38,31 @@ _JDBC = _MAPPING | _words(
     keystore-password-credential-password
     metadata.cache-ttl metadata.cache-missing metadata.cache-maximum-size metadata.schemas.cache-ttl
     metadata.tables.cache-ttl metadata.statistics.cache-ttl write.batch-size write.parallelism
-    dynamic-filtering.enabled dynamic-filtering.wait-timeout domain-compaction-threshold max-domain-compaction-threshold
+    dynamic-filtering.enabled dynamic-filtering.wait-timeout domain-compaction-threshold
     insert.non-transactional-insert.enabled merge.non-transactional-merge.enabled
-    join-pushdown.enabled join-pushdown.strategy join-pushdown.max-table-size-mb join-pushdown.with-expressions
-    aggregation-pushdown.enabled topn-pushdown.enabled complex-expression-pushdown.enabled complex-join-pushdown.enabled
-    jdbc-types-mapped-to-varchar unsupported-type-handling remote-query-async-cancellation.enabled
+    join-pushdown.enabled join-pushdown.strategy join-pushdown.with-expressions
+    deprecated.join-pushdown.with-expressions experimental.join-pushdown.*
+    aggregation-pushdown.enabled allow-aggregation-pushdown topn-pushdown.enabled complex-expression-pushdown.enabled
+    jdbc-types-mapped-to-varchar unsupported-type-handling unsupported-type.handling-strategy
     query.comment-format query.reuse-connection decimal-mapping decimal-default-scale decimal-rounding-mode
-    bulk-list-columns.enabled statistics.enabled temporary-table-prefix jdbc.retries.* query-retries.*
-    array-mapping connection-pool.* allow-drop-table"""
+    jdbc.bulk-list-columns.enabled statistics.enabled"""
 )
-_SECURITY = _words("security.config-file security.refresh-period hive.security iceberg.security delta.security")
+_SECURITY = _words(
+    "security.config-file security.refresh-period security.json-pointer hive.security iceberg.security delta.security"
+)
 _FILE_SYSTEMS = _words(
     """fs.hadoop.enabled fs.native-s3.enabled fs.native-gcs.enabled fs.native-azure.enabled fs.native-local.enabled
+    fs.local.enabled fs.tracking.enabled fs.memory-cache.*
     fs.alluxio.enabled fs.s3.enabled fs.gcs.enabled fs.azure.enabled fs.cache.* s3.* gcs.* azure.* alluxio.*
     local.location hive.config.resources hive.hdfs.* hive.fs.* hive.dfs* hive.s3.* hive.gcs.* hive.azure.* hive.ipc*"""
 )
 _METASTORE = _words("hive.metastore hive.metastore.* hive.metastore-* hive.hide-delta-lake-tables")
-_LAKE = _SECURITY | _FILE_SYSTEMS | _METASTORE | _words("parquet.* orc.* hive.parquet.* hive.orc.* avro.*")
+_LAKE = (
+    _SECURITY
+    | _FILE_SYSTEMS
+    | _METASTORE
+    | _words("parquet.* orc.* hive.parquet.* hive.orc.* avro.* max-open-sort-files writer-sort-buffer-size pme.*")
+)
 
 
 def _jdbc(name: str, extra: str = "") -> Connector:
@@ -77,7 +85,7 @@ _ALL = (
     _jdbc("exasol", "exasol.*"),
     _other("faker", "faker.null-probability faker.default-limit faker.locale faker.sequence-detection-enabled "
            "faker.dictionary-detection-enabled"),
-    _other("gsheets", "gsheets.*", "gsheets.metadata-sheet-id"),
+    _other("gsheets", "gsheets.* credentials-path metadata-sheet-id sheets-data-*", "gsheets.metadata-sheet-id"),
     Connector("hive", _LAKE | _words("hive.* fs.* text-file.*"), family="lake"),
     Connector("hudi", _LAKE | _words("hudi.* hive.*"), family="lake"),
     Connector("iceberg", _LAKE | _words("iceberg.* hive.* snowflake.*"), family="lake"),
@@ -96,15 +104,15 @@ _ALL = (
     _jdbc("postgresql", "postgresql.*"),
     _other("prometheus", "prometheus.*", "prometheus.uri"),
     _other("redis", "redis.*", "redis.nodes redis.table-names"),
-    _jdbc("redshift", "redshift.*"),
-    _jdbc("singlestore", "singlestore.*"),
+    _jdbc("redshift", "redshift.* s3.* fs.* local.location"),
+    _jdbc("singlestore", "singlestore.* memsql.*"),
     _jdbc("snowflake", "snowflake.*"),
     _jdbc("sqlserver", "sqlserver.*"),
     _other("tpcds", "tpcds.splits-per-node tpcds.split-count tpcds.with-no-sexism"),
     _other("tpch", "tpch.column-naming tpch.double-type-mapping tpch.splits-per-node tpch.max-rows-per-page "
-           "tpch.produce-pages tpch.predicate-pushdown-enabled tpch.table-scan-redirection-catalog "
+           "tpch.predicate-pushdown-enabled tpch.table-scan-redirection-catalog "
            "tpch.table-scan-redirection-schema tpch.partitioning-enabled"),
-    _other("trino_thrift", "trino.thrift.* trino-thrift.* thrift.*", "trino.thrift.client.addresses"),
+    _other("trino_thrift", "trino.thrift.* trino-thrift.*", "trino.thrift.client.addresses"),
     _jdbc("vertica", "vertica.*"),
 )  # fmt: skip
 
