@@ -25,13 +25,14 @@ CONTENT_ENCODING: Final = 6
 LOCATION: Final = 7
 STARTED_TRANSACTION: Final = 8
 CHALLENGE: Final = 9
-CONNECTION_KEPT: Final = 10  # `Connection: keep-alive` and nothing else
-DROPPED: Final = 11
-CONNECTION: Final = 11
-HOP: Final = 12  # concerns one connection only
-FORWARDED: Final = 13
-SELECTOR: Final = 14
-INTERNAL: Final = 15  # ours; never leaves
+DATA_ENCODING: Final = 10
+CONNECTION_KEPT: Final = 11  # `Connection: keep-alive` and nothing else
+DROPPED: Final = 12
+CONNECTION: Final = 12
+HOP: Final = 13  # concerns one connection only
+FORWARDED: Final = 14
+SELECTOR: Final = 15
+INTERNAL: Final = 16  # ours; never leaves
 CONTENT_LENGTH: Final = 32  # and above: a Content-Length of `kind - CONTENT_LENGTH`
 
 _KINDS: Final[dict[bytes, int]] = {
@@ -49,6 +50,7 @@ _KINDS: Final[dict[bytes, int]] = {
     b"x-trino-xtrinode": SELECTOR,
     b"x-api-key": INTERNAL,
     b"x-trino-transaction-id": TRANSACTION,
+    b"x-trino-query-data-encoding": DATA_ENCODING,
     b"content-encoding": CONTENT_ENCODING,
     b"location": LOCATION,
     b"x-trino-started-transaction-id": STARTED_TRANSACTION,

@@ -17,6 +17,7 @@ from gateway.http1.lines import (
     CONNECTION,
     CONNECTION_KEPT,
     CONTENT_LENGTH,
+    DATA_ENCODING,
     DROPPED,
     EXPECT,
     FORWARDED,
@@ -124,6 +125,7 @@ class RequestHead:
         "kept",
         "length",
         "selector",
+        "spools",
         "transaction",
     )
 
@@ -137,6 +139,7 @@ class RequestHead:
         self.close = False
         self.keep_alive = False
         self.expects_continue = False
+        self.spools = False  # the client takes results in segments
         self.forwarded: list[bytes] | None = None  # X-Forwarded-* and Forwarded lines, as they came
         self.kept = b""  # the lines that go on, each with its CRLF; without X-Forwarded-* and ours
 
@@ -197,6 +200,8 @@ def parse_request_headers(block: bytes, max_headers: int) -> RequestHead | Probl
             dropped.append(line)
         elif kind == TRANSACTION:
             head.transaction = value_of(line)
+        elif kind == DATA_ENCODING:
+            head.spools = True
         elif kind >= DROPPED:
             dropped.append(line)
         elif kind == BAD:

@@ -31,6 +31,7 @@ from gateway.http1.lines import (
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?").fullmatch
 
+PACKED: Final = (b"gzip", b"x-gzip", b"deflate")
 NOTED: Final = (LOCATION, STARTED_TRANSACTION, CHALLENGE)
 _STATUS_MEMO_LINES: Final = 256
 _STATUS_MEMO: dict[bytes, int] = {}  # status line -> status * 2 + minor version
@@ -39,7 +40,7 @@ _STATUS_MEMO: dict[bytes, int] = {}  # status line -> status * 2 + minor version
 class ResponseHead:
     """What a response head means to a proxy. `length` is -1 when there is no Content-Length."""
 
-    __slots__ = ("chunked", "close", "encoding", "kept", "length", "minor", "noted", "status", "usual")
+    __slots__ = ("chunked", "close", "encoding", "kept", "length", "minor", "noted", "packed", "status", "usual")
 
     def __init__(self, status: int, minor: int) -> None:
         self.status = status
@@ -55,6 +56,7 @@ class ResponseHead:
         self.kept: bytes | None = None
         # A plain 200 with a length, to be passed on as it came: what nearly every page of a statement has.
         self.usual = False
+        self.packed = False  # as usual, but compressed
 
 
 def _status(line: bytes) -> int:
@@ -136,8 +138,9 @@ def parse_response_head(raw: bytes, max_headers: int) -> ResponseHead | None:
     bodiless = (status == 204 or status < 200) and (head.chunked or head.length >= 0)
     if dropped or bodiless:
         _rebuild(head, first, lines, connection, bodiless)
-    elif status == 200 and head.length >= 0 and head.noted is None and head.encoding is None and not head.close:
-        head.usual = True
+    elif status == 200 and head.length >= 0 and head.noted is None and not head.close:
+        head.usual = head.encoding is None
+        head.packed = head.encoding in PACKED
     if status == 204 and (head.chunked or head.length > 0):
         # There is no body, whatever is announced. Whether one comes all the same cannot be told from the next response.
         head.chunked = False

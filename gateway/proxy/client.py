@@ -14,13 +14,13 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from gateway.http1.problem import Problem
-from gateway.http1.response import ResponseHead
+from gateway.http1.response import PACKED, ResponseHead
 from gateway.proxy import dispatch
 from gateway.proxy.answers import plain_error
 from gateway.proxy.counters import BUCKET_SCALE, BUCKETS, count
 from gateway.proxy.editing import without_compression
 from gateway.proxy.memory import NO_MEMO, HeaderMemory, Memo
-from gateway.proxy.pages import Page
+from gateway.proxy.pages import Page, read_page
 from gateway.proxy.paths import OTHER, POLL, SUBMIT, segment_token
 from gateway.proxy.reading import RequestReader
 from gateway.proxy.states import (
@@ -68,6 +68,9 @@ class Client(RequestReader):
         "status",
         "target",
         "target_path",
+        "unread",
+        "unread_id",
+        "unread_target",
         "unsent",
     )
 
@@ -78,6 +81,10 @@ class Client(RequestReader):
         # connection
         self.seen_moved = 0  # what the sweep saw last
         self.unsent = 0
+        # The last page that passed without being read. When its query is polled again, it was not the last one of it.
+        self.unread: bytes | None = None
+        self.unread_id = b""
+        self.unread_target: Target | None = None
         # request
         self.serial = 0  # of searches for an owner
         self.kind = OTHER
@@ -120,6 +127,8 @@ class Client(RequestReader):
         self.counters.open_connections -= 1
         self.buffer = None
         self.memory.forget()
+        if self.unread is not None:
+            self.look_back(b"", self.clock())
         self.server.client_gone(self)
 
     def eof_received(self) -> bool:
@@ -162,6 +171,8 @@ class Client(RequestReader):
         now = self.clock()
         self.since = self.started = now
         self.counters.requests += 1
+        if self.unread is not None:
+            self.look_back(query_id, now)
         head = memo.head
         self.memo_now = memo
         self.method = method
@@ -347,8 +358,24 @@ class Client(RequestReader):
         target = self.target
         assert target is not None
         if self.kind == SUBMIT:
-            self.router.submitted(page.query_id, target)
+            self.router.submitted(page.query_id, target, self.memo_now.head.spools)
         self.router.query_seen(target, page.query_id, page.state, page.done, now)
+
+    def went_unread(self, target: Target, query_id: bytes, page: bytes) -> None:
+        """A compressed page has passed that nobody had to read; it is kept until that is certain."""
+        self.unread = page
+        self.unread_id = query_id
+        self.unread_target = target
+
+    def look_back(self, polled: bytes | None, now: float) -> None:
+        """Read the page that passed unread, unless its query is being polled again."""
+        body, target = self.unread, self.unread_target
+        self.unread = None
+        if polled == self.unread_id or body is None or target is None:
+            return
+        page = read_page(body, False, PACKED[0], True)
+        if page is not None:
+            self.router.query_seen(target, self.unread_id, page.state, page.done, now)
 
     def segments_seen(self, identifiers: list[bytes]) -> None:
         """The page names spooled segments, which its coordinator alone can serve."""

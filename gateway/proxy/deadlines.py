@@ -25,6 +25,8 @@ def sweep(client: Client, now: float) -> None:
     phase = client.phase
     if phase < CLOSING and client.transport.is_closing():
         return  # the peer is gone, and connection_lost on its way
+    if client.unread is not None:
+        client.look_back(None, now)
     if client.moved != client.seen_moved:
         client.seen_moved = client.moved
         if phase in (WAITING, RELAYING):

@@ -8,7 +8,7 @@ sockets of all connections from one epoll set, which the event loop watches as o
 The lane takes a poll of a running query when nothing about it is unusual: a GET of a statement's own URI in one
 piece, by a header block that this connection has sent before, for a coordinator that is known, with an idle
 connection at hand; answered by one piece with a response head that has been judged before, a Content-Length, and a
-page that says that more follow. Such a request never becomes Python objects of ours. The moment that anything is
+page that says that more follow, or that nobody has to read. Such a request never becomes Python objects of ours. The moment that anything is
 different, the lane hands the request over to the `Client` and `Upstream` protocols as if they had forwarded it
 themselves, and they go on from there: the lane has no errors, time-outs or refusals of its own.
 
@@ -250,6 +250,7 @@ cdef class Connection:
     cdef double started
     cdef long uses  # of a coordinator's connection, that its protocol has not been told of
     cdef bytes outgoing, query_id
+    cdef bytes unread  # the page of `query_id` that passed last, if nobody has read it
 
     def __init__(self, Express express, object sock, object protocol, bint client):
         self.express = express
@@ -408,12 +409,19 @@ cdef class Connection:
         self.watch()
         self.fd = -1
         protocol = self.protocol
+        if self.unread is not None:
+            self.give_back()
         self.express.forget(self)
         try:
             protocol.connection_lost(error)
         finally:
             self.protocol = None
             self.sock.close()
+
+    cdef void give_back(self):
+        """Its protocol is to know of the page that went unread."""
+        self.protocol.went_unread(self.lane.target, self.query_id, self.unread)
+        self.unread = None
 
     cdef void watch(self):
         """Ask the kernel for what we want to hear of this socket."""
@@ -582,6 +590,8 @@ cdef class Express:
         if line and self.open and self.take(client, size, line, id_at):
             return True
         client.ready = False
+        if client.unread is not None:
+            client.give_back()
         client.protocol.data_received(PyBytes_FromStringAndSize(self.buffer, size))
         if line:
             self.note(client)
@@ -646,6 +656,10 @@ cdef class Express:
             protocol = client.protocol
             if protocol.phase != 0 or protocol.buffer is not None or protocol.half_closed:
                 return False
+            if protocol.unread is not None:
+                if protocol.unread_id != PyBytes_FromStringAndSize(text + id_at, 27):
+                    return False
+                protocol.unread = None  # more did follow
             client.ready = True
         if client.out_size or self.by_query:
             return False
@@ -660,6 +674,8 @@ cdef class Express:
         if lane is None:
             return False
         now = self.now()
+        if client.unread is not None and memcmp(PyBytes_AS_STRING(client.query_id), text + id_at, 27) != 0:
+            return False  # it has gone on to another query
         upstream = self.idle_of(lane, now)
         if upstream is None:
             return False
@@ -676,6 +692,7 @@ cdef class Express:
         client.lane = lane
         client.started = now
         client.outgoing = outgoing
+        client.unread = None  # more did follow
         client.query_id = PyBytes_FromStringAndSize(text + id_at, 27)
         upstream.other = client
         upstream.lane = lane
@@ -710,7 +727,7 @@ cdef class Express:
         """Pass a response on, if there is nothing unusual about it."""
         cdef char *text = self.buffer
         cdef const char *end
-        cdef Py_ssize_t head, sent
+        cdef Py_ssize_t head, sent, verdict
         cdef PyObject *found
         cdef Lane lane = client.lane
         cdef double now, elapsed
@@ -728,23 +745,29 @@ cdef class Express:
             if not self.judge(raw):
                 return False
             found = PyDict_GetItem(self.verdicts, raw)
-        if <Py_ssize_t><object>found != size - head:
-            return False
-        state = _page_state(text + head, size - head)
-        if state is None:
+        verdict = <Py_ssize_t><object>found
+        state = None
+        now = self.now()
+        if verdict == size - head:
+            state = _page_state(text + head, size - head)
+            if state is None:
+                return False
+        elif verdict != head - size - 2 or not self.activity.passed(lane.target, client.query_id, now):
             return False
         sent = client.push(text, size)
         if sent < 0:
             return False
         if sent < size:
             client.keep(PyBytes_FromStringAndSize(text, size), sent)
-        now = self.now()
         target = lane.target
-        found = PyDict_GetItem(self.queries, client.query_id)
-        if found != NULL and (<object>found).state == state:
-            (<object>found).seen = now
+        if state is None:
+            client.unread = PyBytes_FromStringAndSize(text + head, size - head)
         else:
-            self.activity.seen(target, client.query_id, state, False, now)
+            found = PyDict_GetItem(self.queries, client.query_id)
+            if found != NULL and (<object>found).state == state:
+                (<object>found).seen = now
+            else:
+                self.activity.seen(target, client.query_id, state, False, now)
         # Both ends are free again.
         client.other = None
         upstream.other = None
@@ -777,14 +800,20 @@ cdef class Express:
         return True
 
     cdef bint judge(self, bytes raw) except -1:
-        """Whether a response head is one that the lane may pass; remembers the length that it announces, or -1."""
+        """Whether a response head is known; remembers the length that it announces, as `-2 - length` when the page is
+        compressed, and -1 when the lane may not pass it."""
         cdef PyObject *found = PyDict_GetItem(_HEADS, raw)
         if found == NULL:
             return False  # not judged before, or not to be remembered
         head = <object>found
         if len(self.verdicts) >= VERDICTS:
             self.verdicts.clear()
-        self.verdicts[raw] = head.length if head.usual else -1
+        verdict = -1
+        if head.usual:
+            verdict = head.length
+        elif head.packed and head.length <= _PREFIX:
+            verdict = -2 - head.length
+        self.verdicts[raw] = verdict
         return True
 
     cdef int hand_over(self, Connection client) except -1:
@@ -827,6 +856,9 @@ cdef class Express:
                 connection.moved = False
                 if connection.protocol is not None:
                     connection.protocol.since = connection.since
+                    if connection.unread is not None:
+                        connection.give_back()
+                        connection.ready = False
             elif connection.block is not None and 2 * PyBytes_GET_SIZE(connection.block) > KEPT_IDLE:
                 connection.block = connection.forward = connection.memo = None
         counters = self.counters

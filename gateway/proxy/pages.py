@@ -12,10 +12,10 @@ import zlib
 from typing import Final
 
 from crds.trino import QueryState
+from gateway.http1.response import PACKED
 from gateway.proxy.segments import MARK as SEGMENTS
 
 PREFIX_BYTES: Final = 16 * 1024  # of a response body, at most, that are looked at
-COMPRESSED: Final = (b"gzip", b"x-gzip", b"deflate")
 _INFLATED_BYTES: Final = 16 * 1024
 
 _ID: Final = rb"[0-9]{8}_[0-9]{6}_[0-9]{5}_[a-z0-9]{5}"
@@ -93,7 +93,7 @@ def read_page(body: bytes, chunked: bool, encoding: bytes | None, complete: bool
     if chunked:
         body = dechunked(body)
     if encoding is not None and encoding != b"identity":
-        if encoding not in COMPRESSED:
+        if encoding not in PACKED:
             return None
         body = inflated(body)
     page = usual_page(body, 0) or _scan(body, complete or len(body) >= _INFLATED_BYTES)

@@ -11,11 +11,10 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from gateway.http1.chunks import MALFORMED, ChunkScanner
-from gateway.http1.response import ResponseHead, kept_of, parse_response_head
+from gateway.http1.response import PACKED, ResponseHead, kept_of, parse_response_head
 from gateway.proxy.counters import BUCKET_SCALE, BUCKETS
 from gateway.proxy.editing import HEAD_BYTES, edited_page, grown_head, names_own, whole_head
 from gateway.proxy.pages import (
-    COMPRESSED,
     PREFIX_BYTES,
     dechunked,
     first_page,
@@ -244,11 +243,9 @@ class Upstream:
         if head is None or head.status == 101:
             self._distrust(client)
             return
-        if head.usual and client.plain_poll and head.length == size - body_start:
-            state = poll_state(data, body_start)
-            if state is not None and not self.pool.leaks and not client.server.draining:
-                self._usual(client, state, data)
-                return
+        usual = client.plain_poll and head.length == size - body_start and not self.pool.leaks
+        if usual and not client.server.draining and self._usual(client, head, data, body_start):
+            return
         status = head.status
         if status < 200:
             self.interim += 1
@@ -337,18 +334,31 @@ class Upstream:
                 self._look(client, body, False)
             client.write(out_head + body)
 
-    def _usual(self, client: Client, state: bytes, data: bytes) -> None:
-        """Nearly every response there is: one piece, a page that says that more follow, nothing to be done to it."""
+    def _usual(self, client: Client, head: ResponseHead, data: bytes, body_start: int) -> bool:
+        """Nearly every response there is: one piece, a page that says that more follow, nothing to be done to it.
+
+        False, and nothing has been done, when a closer look shows that it is another one.
+        """
         target = client.target
         assert target is not None
         now = client.clock()
+        if head.usual:
+            state = poll_state(data, body_start)
+            if state is None:
+                return False
+            client.router.query_seen(target, client.query_id, state, False, now)
+        elif not head.packed or head.length > PREFIX_BYTES:
+            return False
+        elif client.router.page_passed(target, client.query_id, now):
+            client.went_unread(target, client.query_id, data[body_start:])
+        else:
+            return False
         elapsed = now - client.sent
         stats = self.stats
         bucket = int(elapsed * BUCKET_SCALE).bit_length()
         stats.first_byte[bucket if bucket < BUCKETS else BUCKETS - 1] += 1
         stats.first_byte_sum += elapsed
         client.status = 200
-        client.router.query_seen(target, client.query_id, state, False, now)
         self.counters.bytes_out += len(data)
         client.transport.write(data)
         self.client = client.upstream = None
@@ -360,6 +370,7 @@ class Upstream:
         else:
             self.pool.release(self, now)
         client.response_done(now)
+        return True
 
     def _chunk(self, client: Client, data: bytes, out_head: bytes = b"") -> None:
         """Bytes of a chunked body; `out_head` goes before them."""
@@ -409,7 +420,7 @@ class Upstream:
         self.held_head = b""
         payload = raw if self.chunks is None else dechunked(raw)
         plain = self.encoding is None
-        if self.encoding in COMPRESSED and last:
+        if self.encoding in PACKED and last:
             payload = inflated(payload, _INFLATED_BYTES)
             plain = len(payload) < _INFLATED_BYTES
         edited = edited_page(payload, self.pool.own, client.memo_now.base) if plain else None
@@ -483,7 +494,7 @@ class Upstream:
             client.page_seen(page, client.clock())
             self.prefix = None
             if page.spooled:
-                self.watch = SegmentWatch(self.chunks is not None, self.encoding in COMPRESSED)
+                self.watch = SegmentWatch(self.chunks is not None, self.encoding in PACKED)
                 client.segments_seen(self.watch.feed(before + data))
         elif full:
             self.prefix = None

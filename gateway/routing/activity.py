@@ -18,6 +18,9 @@ from gateway.routing.model import Target
 # Trino's query.client.timeout: a query that nobody polls for this long is abandoned by Trino itself.
 CLIENT_TIMEOUT: Final = 300.0
 
+# Seconds after which a query's state is read again from a page that takes work to read.
+READ_EVERY: Final = 1.0
+
 # Thousands of queries are in one of few states: they share the bytes.
 _STATES: Final = {state.value.encode(): state.value.encode() for state in QueryState}
 _QUEUED: Final = QueryState.QUEUED.value.encode()
@@ -29,24 +32,27 @@ _SLACK: Final = 1 / 60
 class LiveQuery:
     """What is known of one query."""
 
-    __slots__ = ("seen", "state", "target")
+    __slots__ = ("lazy", "read_by", "seen", "state", "target")
 
-    def __init__(self, target: Target, state: bytes, seen: float) -> None:
+    def __init__(self, target: Target, state: bytes, seen: float, lazy: bool) -> None:
         self.target = target
         self.state = state
         self.seen = seen  # when a response of it last passed
+        self.lazy = lazy  # its pages name nothing that has to be known at once
+        self.read_by = 0.0  # when one of them is to be read again
 
 
 class Activity:
     """Live queries by id."""
 
-    __slots__ = ("_next_sweep", "_queries", "_timeout", "arrived", "submitted")
+    __slots__ = ("_next_sweep", "_queries", "_timeout", "arrived", "spools", "submitted")
 
     def __init__(self, timeout: float = CLIENT_TIMEOUT) -> None:
         self._queries: dict[bytes, LiveQuery] = {}
         self._timeout = timeout
         self._next_sweep = 0.0  # before this time no query can have been silent for too long
         self.submitted = b""  # the newest statement that came through here: nobody else can have counted it
+        self.spools = False  # its client takes results in segments
         self.arrived: Callable[[bytes], None] | None = None  # hears of queries that somebody else may be counting
 
     def seen(self, target: Target, query_id: bytes, state: bytes | None, done: bool, now: float) -> None:
@@ -62,14 +68,26 @@ class Activity:
             if state is not None and state != query.state:
                 query.state = _STATES.get(state, state)
 
+    def passed(self, target: Target, query_id: bytes, now: float) -> bool:
+        """A page of `query_id` is about to pass; whether nobody has to read it."""
+        query = self._queries.get(query_id)
+        if query is None or not query.lazy:
+            return False
+        if now >= query.read_by:
+            query.read_by = now + READ_EVERY
+            return False
+        query.seen = target.last_seen = now
+        return True
+
     def _first_seen(self, target: Target, query_id: bytes, state: bytes | None, done: bool, now: float) -> None:
-        if query_id == self.submitted:
+        ours = query_id == self.submitted
+        if ours:
             self.submitted = b""  # from here on it may come and go
         elif self.arrived is not None:
             self.arrived(query_id)
         if not done and not target.retired:
             state = state or _QUEUED
-            self._queries[query_id] = LiveQuery(target, _STATES.get(state, state), now)
+            self._queries[query_id] = LiveQuery(target, _STATES.get(state, state), now, ours and not self.spools)
             target.queries += 1
 
     def moved(self, query_id: bytes) -> None:

@@ -136,9 +136,10 @@ class Router:
         """`query_id` has turned out to be `target`'s."""
         self._owners.learn(query_id, target)
 
-    def submitted(self, query_id: bytes, target: Target) -> None:
+    def submitted(self, query_id: bytes, target: Target, spools: bool = False) -> None:
         """`target` answered a new statement with `query_id`: nobody else can have seen it before."""
         self.activity.submitted = query_id
+        self.activity.spools = spools
         self._owners.learn(query_id, target)
 
     def not_found(self, query_id: bytes, now: float) -> None:
@@ -148,6 +149,10 @@ class Router:
     def query_seen(self, target: Target, query_id: bytes, state: bytes | None, done: bool, now: float) -> None:
         """A response page of `query_id` passed through."""
         self.activity.seen(target, query_id, state, done, now)
+
+    def page_passed(self, target: Target, query_id: bytes, now: float) -> bool:
+        """A page of `query_id` passes that would take work to read; whether nobody has to."""
+        return self.activity.passed(target, query_id, now)
 
     def pin(self, token: bytes, target: Target, now: float) -> None:
         """Requests that carry `token` (transaction id, OAuth2 exchange, segment) belong to `target`."""

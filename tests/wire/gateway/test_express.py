@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gzip
 import os
 import re
 import resource
@@ -160,6 +161,9 @@ ANSWERED = {
     "page with data": [reply(page(columns=[{"name": "a"}], data=[[1, "x" * 900]]))],
     "large page": [reply(page(data=[["y" * 300_000]]))],
     "page of segments": [reply(page(data={"encoding": "json", "segments": [{"uri": "http://gw/v1/spooled/ack/s1"}]}))],
+    "packed page": [reply(gzip.compress(page()), b"Content-Encoding: gzip")],
+    "packed last page": [reply(gzip.compress(page(state="FINISHED", more=False)), b"Content-Encoding: gzip")],
+    "packed nonsense": [reply(b"no gzip", b"Content-Encoding: gzip")],
     "page in pieces": [PAGE[:100], PAGE[100:]],
     "page after its head": [PAGE[: PAGE.index(b"\r\n\r\n") + 4], PAGE[PAGE.index(b"\r\n\r\n") + 4 :]],
     "head in pieces": [PAGE[:20], PAGE[20:]],
@@ -252,15 +256,19 @@ async def transcript(compiled: bool, visits: list[list[tuple[str, str]]]) -> tup
         return seen, books(gateway), taken
 
 
+# A query whose statement has come through here may have its compressed pages read later.
 _warm = st.just(("poll", "page"))
+_begun = st.sampled_from([[], [("statement", "page")], [("statement", "packed page")]])
 _exchange = st.one_of(_warm, st.tuples(st.sampled_from(sorted(ASKED)), st.sampled_from(sorted(ANSWERED))))
 _unusual = st.one_of(
     st.tuples(st.just("poll"), st.sampled_from(sorted(ANSWERED))),
     st.tuples(st.sampled_from(sorted(ASKED)), st.just("page")),
 )
 _visit = st.builds(
-    lambda warm, rest: [("poll", "page")] * warm + rest,
+    lambda begun, warm, packed, rest: begun + [("poll", "page")] * warm + [("poll", "packed page")] * packed + rest,
+    _begun,
     st.integers(0, 4),
+    st.integers(0, 3),
     st.lists(st.one_of(_unusual, _exchange), min_size=1, max_size=4),
 )
 
@@ -276,7 +284,8 @@ def test_nobody_can_tell_a_lane_from_none(visits: list[list[tuple[str, str]]]) -
 
 @pytest.mark.parametrize("answered", sorted(ANSWERED))
 def test_every_kind_of_answer_to_a_poll_in_the_lane(answered: str) -> None:
-    visits = [[("poll", "page")] * 4 + [("poll", answered)], [("poll", "page")] * 4]
+    begun = [("statement", "page")] + [("poll", "page")] * 4 + [("poll", "packed page")] * 2
+    visits = [[*begun, ("poll", answered), ("poll", answered)], [("poll", "page")] * 4]
     without, plain_books, _ = play(lambda: transcript(False, visits))
     with_lane, books_with_lane, taken = play(lambda: transcript(True, visits))
     assert taken >= 3
