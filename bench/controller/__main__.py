@@ -108,23 +108,39 @@ class Controller:
     synced: float
     address: str
 
-    def idles(self, limit: float) -> None:
-        """Until it has used next to no CPU for some seconds."""
+    def idles(self, runtimes: int, limit: float) -> float:
+        """Until it leads, has looked at every runtime, and then used next to no CPU for some seconds; when (monotonic)
+        that began."""
         deadline = time.monotonic() + limit
-        quiet = 0
-        before = cpu_seconds(self.pid)
-        while quiet < _QUIET:
+        while self.looks() < runtimes:
+            self._must(deadline, "has not looked at every runtime")
+            time.sleep(1)
+        rests_since, before = time.monotonic(), cpu_seconds(self.pid)
+        while time.monotonic() < rests_since + _QUIET:
+            self._must(deadline, "is still busy")
             time.sleep(1)
             now = cpu_seconds(self.pid)
-            quiet = quiet + 1 if now - before < _IDLE else 0
+            if now - before >= _IDLE:
+                rests_since = time.monotonic()
             before = now
-            if time.monotonic() > deadline:
-                raise SystemExit(f"the controller is still busy after {limit:g} s")
+        return rests_since
 
-    def scraped(self) -> int:
-        """The size of its metrics page. In production somebody asks for it, so the memory figures include that."""
+    def _must(self, deadline: float, what: str) -> None:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"the controller {what}:\n{self.log.read_text(errors='replace')}")
+
+    def looks(self) -> int:
+        """How many reconciles of runtimes there were."""
+        lines = self.page().splitlines()
+        counted = [
+            line for line in lines if line.startswith('controller_runtime_reconcile_total{controller="xtrinode"')
+        ]
+        return round(sum(float(line.rpartition(" ")[2]) for line in counted))
+
+    def page(self) -> str:
+        """Its metrics page. In production somebody asks for it, so the memory figures include that."""
         with urllib.request.urlopen(f"{self.address}/metrics", timeout=60) as answer:
-            return len(answer.read())
+            return str(answer.read().decode())
 
     def complaints(self) -> list[str]:
         return [line for line in self.log.read_text(errors="replace").splitlines() if line]
@@ -237,20 +253,19 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
             calls = calls_by_verb(audit, offset)
             # The last endpoints and events settle before the steady state is looked at.
             time.sleep(15)
-            first.idles(options.limit)
+            first.idles(options.runtimes, options.limit)
             offset = audit.stat().st_size
             steady_cpu = cpu_seconds(pid)
             time.sleep(options.steady)
             moving = writes(audit, offset)
             steady_cpu = cpu_seconds(pid) - steady_cpu
-            page = first.scraped()
+            page = len(first.page())
             peak, steady_rss = rss_mib(pid)
         offset = audit.stat().st_size
         with controller(account, directory / "second.log", options.limit) as second:
-            second.idles(options.limit)
-            idle_after = time.monotonic() - second.began - _QUIET
+            idle_after = second.idles(options.runtimes, options.limit) - second.began
             restart_cpu = cpu_seconds(second.pid)
-            second.scraped()
+            second.page()
             restart_peak, restart_rss = rss_mib(second.pid)
             rewritten = writes(audit, offset)
         complaints = first.complaints() + second.complaints()
