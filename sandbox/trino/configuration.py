@@ -126,6 +126,7 @@ def load_configuration(
     values = _Values({**node, **config}, problems)
     heap = parse_jvm_config(files.get("jvm.config"), physical_memory, problems.add)
     catalogs = _catalogs(files, environment, config, problems)
+    _check_jvm_options(catalogs, files.get("jvm.config", b""), problems)
     types = _authentication_types(config, problems)
     _check_node(node, config, types, problems)
     memory = _memory(values, heap, problems)
@@ -335,6 +336,17 @@ def _catalogs(
         if found is not None:
             result.append(found)
     return tuple(result)
+
+
+def _check_jvm_options(catalogs: Iterable[CatalogConfiguration], jvm: bytes, problems: _Problems) -> None:
+    given = {line.strip() for line in jvm.decode("utf-8", "replace").splitlines()}
+    for catalog in catalogs:
+        for option in CONNECTORS[catalog.connector].jvm:
+            if option not in given:
+                problems.add(
+                    f"Connector '{catalog.connector}' requires additional JVM argument(s). Please add the following "
+                    f"to the JVM configuration: '{option}' [catalog/{catalog.name}.properties]"
+                )
 
 
 def _catalog(name: str, properties: dict[str, str], problems: _Problems) -> CatalogConfiguration | None:

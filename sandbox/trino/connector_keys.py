@@ -22,6 +22,7 @@ class Connector:
     keys: frozenset[str]
     required: frozenset[str] = frozenset()
     family: str = "other"
+    jvm: tuple[str, ...] = ()  # options without which the connector refuses to load
 
     def accepts(self, key: str) -> bool:
         return key in self.keys or any(key.startswith(prefix[:-1]) for prefix in self.keys if prefix.endswith("*"))
@@ -65,8 +66,13 @@ _LAKE = (
 )
 
 
-def _jdbc(name: str, extra: str = "") -> Connector:
-    return Connector(name, _JDBC | _words(extra), _words("connection-url"), "jdbc")
+#: Libraries that read memory past the language's checks, which newer Java allows only when asked.
+_NIO = "--add-opens=java.base/java.nio=ALL-UNNAMED"
+_UNSAFE = "--sun-misc-unsafe-memory-access=allow"
+
+
+def _jdbc(name: str, extra: str = "", jvm: tuple[str, ...] = ()) -> Connector:
+    return Connector(name, _JDBC | _words(extra), _words("connection-url"), "jdbc", jvm)
 
 
 def _other(name: str, keys: str, required: str = "") -> Connector:
@@ -74,7 +80,7 @@ def _other(name: str, keys: str, required: str = "") -> Connector:
 
 
 _ALL = (
-    _other("bigquery", "bigquery.*"),
+    Connector("bigquery", _words("bigquery.*"), jvm=(_NIO, _UNSAFE)),
     _other("blackhole", ""),
     Connector("cassandra", _words("cassandra.*"), _words("cassandra.contact-points")),
     _jdbc("clickhouse", "clickhouse.*"),
@@ -106,7 +112,7 @@ _ALL = (
     _other("redis", "redis.*", "redis.nodes redis.table-names"),
     _jdbc("redshift", "redshift.* s3.* fs.* local.location"),
     _jdbc("singlestore", "singlestore.* memsql.*"),
-    _jdbc("snowflake", "snowflake.*"),
+    _jdbc("snowflake", "snowflake.*", (_NIO, _UNSAFE)),
     _jdbc("sqlserver", "sqlserver.*"),
     _other("tpcds", "tpcds.splits-per-node tpcds.split-count tpcds.with-no-sexism"),
     _other("tpch", "tpch.column-naming tpch.double-type-mapping tpch.splits-per-node tpch.max-rows-per-page "

@@ -170,6 +170,15 @@ def test_the_rendered_catalogs_of_many_connectors_are_accepted() -> None:
     assert len(configured(etc(catalogs=catalogs)).catalogs) == len(catalogs)
 
 
+def test_a_connector_that_needs_jvm_options_says_which() -> None:
+    catalogs = {"flake": "connector.name=snowflake\nconnection-url=jdbc:snowflake://a\n"}
+    assert "add the following to the JVM configuration: '--add-opens=java.base/java.nio=ALL-UNNAMED'" in problems(
+        etc(catalogs=catalogs)
+    )
+    options = b"-Xmx4G\n--add-opens=java.base/java.nio=ALL-UNNAMED\n--sun-misc-unsafe-memory-access=allow\n"
+    assert configured(etc(catalogs=catalogs, files={"jvm.config": options})).catalogs
+
+
 @pytest.mark.parametrize(
     ("text", "expected"), [("1B", 1), ("10kB", 10240), ("1.5GB", 3 * 2**29), ("4GB", 2**32), (" 2 MB ", 2**21)]
 )
