@@ -20,6 +20,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.dict cimport PyDict_GetItem
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_XDECREF
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp, memcpy, memset
@@ -34,6 +35,10 @@ from gateway.proxy.counters import BUCKETS
 from gateway.proxy.pages import PREFIX_BYTES, STATES
 from gateway.proxy.segments import MARK
 from gateway.routing.circuit import State
+
+cdef extern from "Python.h":
+    PyObject *PyBytes_New "PyBytes_FromStringAndSize" (const char *data, Py_ssize_t size) except NULL
+    int _PyBytes_Resize(PyObject **piece, Py_ssize_t size) except -1
 
 cdef extern from * nogil:
     """
@@ -80,6 +85,7 @@ cdef extern from * nogil:
 
 DEF BATCH = 256  # events taken from the kernel at once
 DEF READ_BYTES = 262144  # read at once: a head of the largest common size in one piece
+DEF BULK_BYTES = 32768  # a piece after which another large one is expected
 DEF HIGH_WATER = 65536  # bytes unsent at which the protocol is told to stop, as asyncio does
 DEF LOW_WATER = 16384
 DEF LATENCIES = 22
@@ -248,6 +254,7 @@ cdef class Connection:
     cdef Connection other  # the connection at the far end of a request in the lane
     cdef Lane lane
     cdef double started
+    cdef bint bulk  # the last piece of a coordinator's connection was a large one
     cdef long uses  # of a coordinator's connection, that its protocol has not been told of
     cdef bytes outgoing, query_id
     cdef bytes unread  # the page of `query_id` that passed last, if nobody has read it
@@ -599,8 +606,26 @@ cdef class Express:
 
     cdef bint read_upstream(self, Connection upstream) except -1:
         """Relay what a coordinator has sent; False when there may be more of it."""
-        cdef ssize_t size = recv(upstream.fd, self.buffer, READ_BYTES, 0)
-        cdef int error = errno if size < 0 else 0
+        cdef ssize_t size
+        cdef int error
+        cdef PyObject *piece
+        if upstream.bulk and upstream.other is None:
+            # A large page: what is read is what is sent, without a copy between.
+            piece = PyBytes_New(NULL, READ_BYTES)
+            size = recv(upstream.fd, PyBytes_AS_STRING(<object>piece), READ_BYTES, 0)
+            error = errno if size < 0 else 0
+            upstream.bulk = size >= BULK_BYTES
+            if size > 0:
+                _PyBytes_Resize(&piece, size)
+                data = <object>piece
+                Py_DECREF(data)
+                upstream.protocol.data_received(data)
+                return size < READ_BYTES
+            Py_XDECREF(piece)
+        else:
+            size = recv(upstream.fd, self.buffer, READ_BYTES, 0)
+            error = errno if size < 0 else 0
+            upstream.bulk = size >= BULK_BYTES
         if error == EAGAIN or error == EINTR:
             return error == EAGAIN
         if upstream.other is not None:

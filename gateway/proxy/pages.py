@@ -23,7 +23,9 @@ _ID: Final = rb"[0-9]{8}_[0-9]{6}_[0-9]{5}_[a-z0-9]{5}"
 _USUAL: Final = re.compile(
     rb'\{"id":"(' + _ID + rb')","infoUri":"[^"\\]*+"(?:,"partialCancelUri":"[^"\\]*+")?,"nextUri":"[^"\\]*+"'
 ).match
-_STATE: Final = re.compile(rb'"stats":\{"state":"([A-Z_]{1,32})"').search
+_STATE: Final = b'"stats":{"state":"'
+_STATE_END: Final = re.compile(rb'([A-Z_]{1,32})"').match
+_DIRECT: Final = b'"data":['
 
 STATES: Final = frozenset(state.value.encode() for state in QueryState)
 
@@ -55,7 +57,7 @@ def poll_state(data: bytes, start: int) -> bytes | None:
     more = data.find(b'"nextUri":"', start, start + 2048)
     if more < 0 or not data.startswith(b'{"id":"', start):
         return None
-    at = data.find(b'"stats":{"state":"', more, start + PREFIX_BYTES)
+    at = data.find(_STATE, more, start + PREFIX_BYTES)
     if at < 0 or data.find(SEGMENTS, more, at) >= 0:
         return None
     end = data.find(b'"', at + 18, at + 50)
@@ -81,8 +83,15 @@ def usual_page(data: bytes, start: int) -> Page | None:
     found = _USUAL(data, start)
     if found is None:
         return None
-    state = _STATE(data, found.end(), start + PREFIX_BYTES)
+    # By `find`, not by a pattern: before it lie thousands of bytes of a result, and a pattern looks at each of them.
+    at = data.find(_STATE, found.end(), start + PREFIX_BYTES)
+    state = None if at < 0 else _STATE_END(data, at + 18, start + PREFIX_BYTES)
     return Page(found.group(1), False, None if state is None else state.group(1))
+
+
+def may_be_spooled(data: bytes, start: int) -> bool:
+    """Whether the page whose plain JSON begins at data[start] may name segments, as far as it is here."""
+    return data.find(_DIRECT, start, start + PREFIX_BYTES) < 0 and data.find(SEGMENTS, start) >= 0
 
 
 def read_page(body: bytes, chunked: bool, encoding: bytes | None, complete: bool) -> Page | None:

@@ -19,12 +19,13 @@ from gateway.proxy.pages import (
     dechunked,
     first_page,
     inflated,
+    may_be_spooled,
     poll_state,
     read_page,
     usual_page,
 )
 from gateway.proxy.paths import POLL, SUBMIT
-from gateway.proxy.segments import MARK, SegmentWatch
+from gateway.proxy.segments import SegmentWatch
 from gateway.proxy.states import RELAYING, WAITING
 from gateway.routing.model import Outcome
 
@@ -461,13 +462,13 @@ class Upstream:
     def _first_look(self, client: Client, head: ResponseHead, data: bytes, body_start: int, now: float) -> None:
         """A page that did not tell all at the first glance."""
         if head.encoding is None:
-            page = first_page(data, body_start)
+            page = first_page(data, body_start) if client.kind == SUBMIT else None
             if page is not None:
                 client.page_seen(page, now)
                 return
             page = usual_page(data, body_start)
             whole = self.left == 0 or len(data) - body_start >= PREFIX_BYTES
-            if page is not None and (whole or page.state is not None) and data.find(MARK, body_start) < 0:
+            if page is not None and (whole or page.state is not None) and not may_be_spooled(data, body_start):
                 client.page_seen(page, now)
                 return
         self._begin_prefix(head)
