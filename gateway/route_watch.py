@@ -119,6 +119,7 @@ class RouteWatch:
     async def run(self) -> None:
         """Follow the ConfigMaps until cancelled."""
         if self._informer is None:
+            await asyncio.get_running_loop().create_future()  # nothing to follow: the routes on disk are all there is
             return
         async with asyncio.TaskGroup() as group:
             group.create_task(self._informer.run())

@@ -75,7 +75,8 @@ class Problem:
 
 def to_document(table: RouteTable) -> dict[str, Any]:
     """The document, as plain JSON values."""
-    return {"routes": [_route_document(route) for route in table.routes]}
+    routes = [_route_document(route) for route in table.routes]
+    return {"routes": routes} if routes else {"routes": [], "empty": True}
 
 
 def to_text(table: RouteTable) -> str:
@@ -104,7 +105,8 @@ def shard_name(index: int) -> str:
 
 def _text(lines: list[bytes]) -> str:
     if not lines:
-        return '{"routes": []}\n'
+        # Said in so many words, because readers do not believe that all routes are gone when it may be an accident.
+        return '{"routes": [], "empty": true}\n'
     return '{"routes": [\n' + b",\n".join(lines).decode() + "\n]}\n"
 
 

@@ -265,10 +265,9 @@ async def gateway(routes: FarRoutes, **settings: Any) -> AsyncIterator[Client]:
     port, management_port = free_port(), free_port()
     stop = asyncio.Event()
     chosen = Settings(
-        kubeconfig=str(routes.kubeconfig),
         address=f"127.0.0.1:{port}",
         management_address=f"127.0.0.1:{management_port}",
-        **{"probe_interval": 0.2, "drain_timeout": 2.0, **settings},
+        **{"kubeconfig": str(routes.kubeconfig), "probe_interval": 0.2, "drain_timeout": 2.0, **settings},
     )
     task = asyncio.create_task(serve(chosen, stop))
     client = Client(port, management_port)

@@ -275,3 +275,16 @@ async def test_the_admin_page_is_whole_and_guarded(routes: FarRoutes) -> None:
             assert part in text
             async with client.http.get(f"{client.management}/ui/admin/{part}") as reply:
                 assert (reply.status, reply.content_type) == (200, kind)
+
+
+async def test_without_any_way_to_a_cluster_it_routes_from_disk_until_it_is_stopped(
+    routes: FarRoutes, coordinator: FarCoordinator, tmp_path: Path
+) -> None:
+    routes.publish(document(route("a", backend("a", coordinator.port), default=True)))
+    state = str(tmp_path / "state")
+    async with gateway(routes, state_dir=state) as client:
+        await client.until_ready()
+    async with gateway(routes, state_dir=state, kubeconfig=str(tmp_path / "none")) as client:
+        await client.until_ready()
+        assert "nextUri" in await client.submit()
+        assert (await client.status())["reload"]["source"] == "disk"
