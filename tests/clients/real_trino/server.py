@@ -234,6 +234,7 @@ def unchunked(body: bytes) -> bytes:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server does not outlive this program
     with tempfile.TemporaryDirectory() as directory:
         server = RealTrino(Path(sys.argv[1]), Path(directory), port=int(sys.argv[2]) if len(sys.argv) > 2 else 0)
         server.start()
