@@ -6,6 +6,7 @@ own id and a number of varying length, so that neither side can live off one rem
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,13 @@ function init(args)
 end
 function request() n = n % 100 + 1; return reqs[n] end
 """
+_PACKED = """
+function init(args)
+  for i = 2, 20 do reqs[i] = wrk.format("GET", poll(1, "packed"), headers) end
+  reqs[1] = wrk.format("POST", "/v1/statement", headers, "SELECT 1")
+end
+function request() n = n % 20 + 1; return reqs[n] end -- the statement first: its query is known when it is polled
+"""
 _UNIQUE = """
 function init(args)
   for i = 1, 100 do reqs[i] = wrk.format("GET", poll(i), headers):sub(1, -3) end
@@ -81,6 +89,7 @@ function request() n = n % 100 + 1; return reqs[n] end
 WORKLOADS = (
     Workload("polls", 32, _POLLS, "small polls of running queries"),
     Workload("mix", 32, _MIX, "one new statement to four polls"),
+    Workload("packed", 32, _PACKED, "polls whose pages are compressed, with a new statement to nineteen of them"),
     Workload("posts", 32, _POSTS, "new statements only"),
     Workload("unique", 32, _UNIQUE, "polls, with a header that differs in every request"),
     Workload("heads10k", 32, _LARGE_HEADS, "polls with 10 KB of headers"),
@@ -128,6 +137,7 @@ def upstream_config(directory: Path, port: int) -> str:
             b'{"id":"20261120_101010_00001_abcde","infoUri":"http://h/","nextUri":"http://h/n","columns":[],"data":["'
         )
         (directory / name).write_bytes(head + b"x" * (size - len(head) - 3) + b'"]}')
+    (directory / "packed").write_bytes(gzip.compress(_page("1", "RUNNING").replace("$2", QUERY % 1).encode(), mtime=0))
     submitted = _page("1", "QUEUED").replace("$2", QUERY % 1)
     return f"""
 daemon off; master_process off; pid {directory}/upstream.pid; error_log {directory}/upstream.log crit;
@@ -140,6 +150,9 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=4096; root {directory};
     location ~ ^/v1/statement/executing/[^/]+/[^/]+/(page[0-9a-z]+)$ {{ try_files /$1 =404; }}
+    location ~ ^/v1/statement/executing/[^/]+/[^/]+/packed$ {{
+      try_files /packed =404; sendfile off; add_header Content-Encoding gzip;
+    }}
     location ~ ^/v1/statement/(queued|executing)/([^/]+)/[^/]+/([0-9]+)$ {{
       add_header X-Content-Type-Options nosniff; return 200 '{_page("$3", "RUNNING")}';
     }}
