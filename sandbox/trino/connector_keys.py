@@ -95,7 +95,7 @@ _ALL = (
     Connector("hive", _LAKE | _words("hive.* fs.* text-file.*"), family="lake"),
     Connector("hudi", _LAKE | _words("hudi.* hive.*"), family="lake"),
     Connector("iceberg", _LAKE | _words("iceberg.* hive.* snowflake.*"), family="lake"),
-    _jdbc("ignite", "ignite.*"),
+    _jdbc("ignite", "ignite.*", (_NIO,)),
     _other("jmx", "jmx.dump-tables jmx.dump-period jmx.max-entries"),
     _other("kafka", "kafka.*", "kafka.nodes"),
     Connector("lakehouse", _LAKE | _words("lakehouse.* hive.* iceberg.* delta.* hudi.*"), family="lake"),
