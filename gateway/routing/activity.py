@@ -68,6 +68,14 @@ class Activity:
             if state is not None and state != query.state:
                 query.state = _STATES.get(state, state)
 
+    def began(self, query_id: bytes, spools: bool) -> None:
+        """`query_id` is a new statement's that came through here; `spools` when its client takes segments."""
+        self.submitted = query_id
+        self.spools = spools
+        query = self._queries.get(query_id)
+        if query is not None:  # somebody was quicker to poll it than we to see that it began
+            query.lazy = not spools
+
     def passed(self, target: Target, query_id: bytes, now: float) -> bool:
         """A page of `query_id` is about to pass; whether nobody has to read it."""
         query = self._queries.get(query_id)

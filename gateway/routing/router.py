@@ -138,8 +138,7 @@ class Router:
 
     def submitted(self, query_id: bytes, target: Target, spools: bool = False) -> None:
         """`target` answered a new statement with `query_id`: nobody else can have seen it before."""
-        self.activity.submitted = query_id
-        self.activity.spools = spools
+        self.activity.began(query_id, spools)
         self._owners.learn(query_id, target)
 
     def not_found(self, query_id: bytes, now: float) -> None:
