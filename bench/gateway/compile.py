@@ -1,12 +1,11 @@
-"""Build the data path's compiled form: `python -m bench.gateway.compile DIR [MODULE_TO_LEAVE ...]`.
+"""Build the data path's compiled form: `python -m bench.gateway.compile DIR`.
 
 The hot modules by mypyc, the express lane by Cython.
 
 DIR becomes a copy of the package with extension modules beside the sources; the interpreter prefers those. Needs a C
 compiler, setuptools, mypy and Cython. The same sources run uncompiled; nothing in them knows the difference.
 
-The wire suite runs on such a copy, too: copy `tests` into it and leave `gateway/routing/router.py` uncompiled, because
-the suite's recording router is a subclass, which an extension class cannot have.
+The gateway's tests run on such a copy, too: tools/test-compiled.
 """
 
 from __future__ import annotations
@@ -35,17 +34,16 @@ setup(name="xtrinode-hot", packages=[], ext_modules=modules)
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
-        raise SystemExit("usage: python -m bench.gateway.compile DIR [MODULE_TO_LEAVE ...]")
-    hot = [module for module in HOT if module not in sys.argv[2:]]
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: python -m bench.gateway.compile DIR")
     target = Path(sys.argv[1]).resolve()
     target.mkdir(parents=True, exist_ok=True)
     for package in ("gateway", "crds"):
         shutil.rmtree(target / package, ignore_errors=True)
         shutil.copytree(ROOT / package, target / package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-    (target / "setup.py").write_text(_SETUP.format(hot=hot))
+    (target / "setup.py").write_text(_SETUP.format(hot=HOT))
     subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=target, check=True)
-    print(f"compiled {len(hot)} modules in {target}; run them with PYTHONPATH={target}")
+    print(f"compiled {len(HOT) + 1} modules in {target}; run them with PYTHONPATH={target}")
 
 
 if __name__ == "__main__":

@@ -241,7 +241,8 @@ class Upstream:
         size = len(data)
         raw = data if body_start == size else data[:body_start]
         head = parse_response_head(raw, limits.headers)
-        if head is None or head.status == 101:
+        # Chunks are no answer to HTTP/1.0, whose readers would take them for the body.
+        if head is None or head.status == 101 or (head.chunked and not client.reusable):
             self._distrust(client)
             return
         usual = client.plain_poll and head.length == size - body_start and not self.pool.leaks

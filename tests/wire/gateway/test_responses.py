@@ -139,6 +139,14 @@ def test_interim_responses_are_relayed_and_waited_past() -> None:
     assert b"103" not in client.take()
 
 
+def test_chunks_are_no_answer_to_http_1_0() -> None:
+    bench = Bench()
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    _, upstream, answered, _ = bench.exchange(b"GET /v1/info HTTP/1.0\r\nHost: gw\r\n\r\n", answer)
+    assert status_of(answered) == 502
+    assert upstream.transport.closed
+
+
 def test_switching_protocols_is_not_on_offer() -> None:
     bench = Bench()
     client, _, answered, forwarded = bench.exchange(
