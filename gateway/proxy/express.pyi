@@ -10,6 +10,8 @@ class Connection:
 class Lane:
     """The express lane to one coordinator address."""
 
+    leaks: bool
+
 class Express:
     """The sockets of one event loop."""
 

@@ -20,7 +20,6 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.dict cimport PyDict_GetItem
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_XDECREF
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp, memcpy, memset
@@ -35,10 +34,6 @@ from gateway.proxy.counters import BUCKETS
 from gateway.proxy.pages import PREFIX_BYTES, STATES
 from gateway.proxy.segments import MARK
 from gateway.routing.circuit import State
-
-cdef extern from "Python.h":
-    PyObject *PyBytes_New "PyBytes_FromStringAndSize" (const char *data, Py_ssize_t size) except NULL
-    int _PyBytes_Resize(PyObject **piece, Py_ssize_t size) except -1
 
 cdef extern from * nogil:
     """
@@ -85,7 +80,6 @@ cdef extern from * nogil:
 
 DEF BATCH = 256  # events taken from the kernel at once
 DEF READ_BYTES = 262144  # read at once: a head of the largest common size in one piece
-DEF BULK_BYTES = 32768  # a piece after which another large one is expected
 DEF HIGH_WATER = 65536  # bytes unsent at which the protocol is told to stop, as asyncio does
 DEF LOW_WATER = 16384
 DEF LATENCIES = 22
@@ -93,6 +87,7 @@ DEF LINE_BYTES = 2048  # of a request line that the lane takes
 DEF BLOCK_BYTES = 32768  # of a header block that the lane takes
 DEF HEAD_BYTES = 1024  # of a response head that the lane takes
 DEF KEPT_IDLE = 4096  # of blocks that an idle connection keeps
+DEF HEADS_KEPT = 16  # of these, by each lane, where they are found again at once
 DEF VERDICTS = 4096  # response heads that are remembered
 
 assert LATENCIES == BUCKETS
@@ -161,8 +156,9 @@ cdef Py_ssize_t _poll_line(const char *text, Py_ssize_t size, Py_ssize_t *id_at)
     return pos + 11
 
 
-cdef object _page_state(const char *text, Py_ssize_t size):
-    """The state in the page of a poll that says that more follow; None when it takes a closer look."""
+cdef bytes _page_state(const char *text, Py_ssize_t size, bytes last):
+    """The state in the page of a poll that says that more follow, empty when it lies behind rows; None when the page
+    takes a closer look. `last` is a guess."""
     cdef const char *more
     cdef const char *at
     cdef const char *end
@@ -174,8 +170,12 @@ cdef object _page_state(const char *text, Py_ssize_t size):
     more = find(text, near, PyBytes_AS_STRING(_NEXT), 11)
     if more == NULL:
         return None
-    near = size if size < _PREFIX else _PREFIX
-    at = <const char *>memmem(more, text + near - more, PyBytes_AS_STRING(_STATS), 18)
+    near = text + (size if size < _PREFIX else _PREFIX) - more
+    at = <const char *>memmem(more, near if near < 1024 else 1024, PyBytes_AS_STRING(_STATS), 18)
+    if at == NULL and memmem(more, near, b'"data":[', 8) != NULL:
+        return b""
+    if at == NULL and near > 1024:
+        at = <const char *>memmem(more, near, PyBytes_AS_STRING(_STATS), 18)
     if at == NULL or memmem(more, at - more, PyBytes_AS_STRING(_SEGMENTS), PyBytes_GET_SIZE(_SEGMENTS)) != NULL:
         return None
     at += 18
@@ -183,16 +183,24 @@ cdef object _page_state(const char *text, Py_ssize_t size):
     end = <const char *>memchr(at, 34, near if near < 32 else 32)
     if end == NULL:
         return None
+    if last is not None and PyBytes_GET_SIZE(last) == end - at and memcmp(PyBytes_AS_STRING(last), at, end - at) == 0:
+        return last
     state = PyBytes_FromStringAndSize(at, end - at)
     found = PyDict_GetItem(_STATES, state)
-    return <object>found if found != NULL else None
+    return <bytes>found if found != NULL else None
 
 
 cdef class Lane:
     """The express lane to one coordinator address: its pool's idle connections, and what was counted of it."""
 
-    cdef object pool, target, stats, waiting
+    cdef object pool, target, circuit, stats, waiting
     cdef list idle
+    cdef double idle_timeout
+    cdef public bint leaks  # its pages name its own address: not for the lane
+    # The response heads that came last, by the length of what followed them: the one before usually is this one.
+    cdef list heads
+    cdef Py_ssize_t verdicts[HEADS_KEPT]
+    cdef bytes state  # that came last
     cdef long long inflight, shown  # requests in the lane now; of these, counted in the target's own number
     cdef long long answered
     cdef double last
@@ -202,13 +210,23 @@ cdef class Lane:
     def __init__(self, pool):
         self.pool = pool
         self.target = pool.target
+        self.circuit = pool.target.circuit
         self.stats = pool.stats
-        self.idle = pool.idle
+        self.idle_timeout = pool.idle_timeout
+        self.leaks = pool.leaks
+        self.heads = [None] * HEADS_KEPT
         self.waiting = pool.waiting
+        self.idle = pool.idle
         memset(self.first_byte, 0, sizeof(self.first_byte))
 
     cdef void settle(self, Express express, double now):
         cdef int i
+        cdef Connection connection
+        for protocol in self.idle:
+            connection = <Connection>protocol.transport
+            if connection.since:
+                protocol.idle_since = connection.since
+                connection.since = 0.0
         cdef long long answered = self.answered
         if self.inflight != self.shown:
             self.target.inflight += self.inflight - self.shown
@@ -249,12 +267,11 @@ cdef class Connection:
     cdef object noted  # a block that came once
     cdef bint ready  # between requests, as far as its protocol is concerned
     cdef bint moved  # the lane has served it since the last settling
-    cdef double since  # when the lane last did
+    cdef double since  # when the lane last did; of a coordinator's, 0 when its protocol knows better
     # the lane, of a request
     cdef Connection other  # the connection at the far end of a request in the lane
     cdef Lane lane
     cdef double started
-    cdef bint bulk  # the last piece of a coordinator's connection was a large one
     cdef long uses  # of a coordinator's connection, that its protocol has not been told of
     cdef bytes outgoing, query_id
     cdef bytes unread  # the page of `query_id` that passed last, if nobody has read it
@@ -288,6 +305,8 @@ cdef class Connection:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(piece), sent
         if self.closing or size == 0:
             return
+        if not self.client:
+            self.since = 0.0
         if self.out_size == 0:
             sent = self.push(PyBytes_AS_STRING(piece), size)
             if sent == size or sent < 0:
@@ -606,26 +625,8 @@ cdef class Express:
 
     cdef bint read_upstream(self, Connection upstream) except -1:
         """Relay what a coordinator has sent; False when there may be more of it."""
-        cdef ssize_t size
-        cdef int error
-        cdef PyObject *piece
-        if upstream.bulk and upstream.other is None:
-            # A large page: what is read is what is sent, without a copy between.
-            piece = PyBytes_New(NULL, READ_BYTES)
-            size = recv(upstream.fd, PyBytes_AS_STRING(<object>piece), READ_BYTES, 0)
-            error = errno if size < 0 else 0
-            upstream.bulk = size >= BULK_BYTES
-            if size > 0:
-                _PyBytes_Resize(&piece, size)
-                data = <object>piece
-                Py_DECREF(data)
-                upstream.protocol.data_received(data)
-                return size < READ_BYTES
-            Py_XDECREF(piece)
-        else:
-            size = recv(upstream.fd, self.buffer, READ_BYTES, 0)
-            error = errno if size < 0 else 0
-            upstream.bulk = size >= BULK_BYTES
+        cdef ssize_t size = recv(upstream.fd, self.buffer, READ_BYTES, 0)
+        cdef int error = errno if size < 0 else 0
         if error == EAGAIN or error == EINTR:
             return error == EAGAIN
         if upstream.other is not None:
@@ -692,11 +693,13 @@ cdef class Express:
         if found == NULL:
             return False
         target = <object>found
-        pool = target.pool
-        if pool is None or target.retired or pool.leaks or target.circuit.state is not _CLOSED:
-            return False
-        lane = pool.lane
-        if lane is None:
+        lane = client.lane
+        if lane is None or lane.target is not target:
+            pool = target.pool
+            if pool is None or pool.lane is None:
+                return False
+            lane = pool.lane
+        if lane.leaks or lane.circuit.state is not _CLOSED:
             return False
         now = self.now()
         if client.unread is not None and memcmp(PyBytes_AS_STRING(client.query_id), text + id_at, 27) != 0:
@@ -734,16 +737,19 @@ cdef class Express:
         """An idle connection to the coordinator that is fit for the lane."""
         cdef list idle = lane.idle
         cdef Connection connection
+        cdef double since
         if not idle:
             return None
         protocol = idle[len(idle) - 1]
-        transport = protocol.transport
-        if not isinstance(transport, Connection):
-            return None
-        connection = <Connection>transport
-        if connection.closing or connection.paused or connection.out_size or protocol.phase != 0:
+        connection = <Connection>protocol.transport
+        if connection.closing or connection.paused or connection.out_size:
             return None  # the pool knows what to do with it
-        if protocol.idle_since < now - <double>lane.pool.idle_timeout:
+        since = connection.since
+        if since == 0.0:
+            if protocol.phase != 0:
+                return None
+            since = protocol.idle_since
+        if since < now - lane.idle_timeout:
             return None
         idle.pop()
         return connection
@@ -753,6 +759,8 @@ cdef class Express:
         cdef char *text = self.buffer
         cdef const char *end
         cdef Py_ssize_t head, sent, verdict
+        cdef int slot
+        cdef bytes raw, state
         cdef PyObject *found
         cdef Lane lane = client.lane
         cdef double now, elapsed
@@ -764,19 +772,28 @@ cdef class Express:
         if end == NULL:
             return False
         head = end - text + 4
-        raw = PyBytes_FromStringAndSize(text, head)
-        found = PyDict_GetItem(self.verdicts, raw)
-        if found == NULL:
-            if not self.judge(raw):
-                return False
+        slot = (size - head) % HEADS_KEPT
+        raw = <bytes>lane.heads[slot]
+        if raw is not None and PyBytes_GET_SIZE(raw) == head and memcmp(PyBytes_AS_STRING(raw), text, head) == 0:
+            verdict = lane.verdicts[slot]
+        else:
+            raw = PyBytes_FromStringAndSize(text, head)
             found = PyDict_GetItem(self.verdicts, raw)
-        verdict = <Py_ssize_t><object>found
+            if found == NULL:
+                if not self.judge(raw):
+                    return False
+                found = PyDict_GetItem(self.verdicts, raw)
+            verdict = <Py_ssize_t><object>found
+            lane.heads[slot] = raw
+            lane.verdicts[slot] = verdict
         state = None
         now = self.now()
         if verdict == size - head:
-            state = _page_state(text + head, size - head)
+            state = _page_state(text + head, size - head, lane.state)
             if state is None:
                 return False
+            if state:
+                lane.state = state
         elif verdict != head - size - 2 or not self.activity.passed(lane.target, client.query_id, now):
             return False
         sent = client.push(text, size)
@@ -787,6 +804,8 @@ cdef class Express:
         target = lane.target
         if state is None:
             client.unread = PyBytes_FromStringAndSize(text + head, size - head)
+        elif not state:
+            self.activity.seen(target, client.query_id, None, False, now)
         else:
             found = PyDict_GetItem(self.queries, client.query_id)
             if found != NULL and (<object>found).state == state:
@@ -817,11 +836,12 @@ cdef class Express:
         self.bytes_out += size
         self.upstream_bytes_in += size
         protocol = upstream.protocol
-        if lane.waiting or not self.open or target.retired:
+        if lane.waiting or not self.open:
+            upstream.since = 0.0
             lane.pool.release(protocol, now)
         else:
-            protocol.idle_since = now
-            lane.idle.append(protocol)
+            upstream.since = now
+            lane.idle.append(protocol)  # of a route that is gone, too: the pool's sweep closes it
         return True
 
     cdef bint judge(self, bytes raw) except -1:
@@ -857,6 +877,7 @@ cdef class Express:
         lane.shown -= 1  # counted on, by the client
         upstream.protocol.taken_over(client.protocol, upstream.uses)
         upstream.uses = 0
+        upstream.since = 0.0
         client.protocol.taken_over(client.memo, outgoing, client.query_id, lane.pool, upstream.protocol, client.started)
         return 0
 

@@ -53,13 +53,11 @@ async def listen(
     """Serve clients of `proxy` at this address; raises OSError when it cannot be had."""
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Bound here, because the loop would start threads to look the address up.
+    sock = socket.create_server((host, port), family=family, backlog=backlog, reuse_port=reuse_port)
     if tls is None and proxy.settings.express and express_built():
-        return _ExpressListener(
-            proxy, socket.create_server((host, port), family=family, backlog=backlog, reuse_port=reuse_port), loop
-        )
-    return await loop.create_server(
-        proxy.protocol_factory, host, port, family=family, reuse_port=reuse_port, backlog=backlog, ssl=tls
-    )
+        return _ExpressListener(proxy, sock, loop)
+    return await loop.create_server(proxy.protocol_factory, sock=sock, backlog=backlog, ssl=tls)
 
 
 class _ExpressListener:

@@ -26,6 +26,7 @@ _USUAL: Final = re.compile(
 _STATE: Final = b'"stats":{"state":"'
 _STATE_END: Final = re.compile(rb'([A-Z_]{1,32})"').match
 _DIRECT: Final = b'"data":['
+_NEAR: Final = 1024  # bytes within which a page without rows usually has its state
 
 STATES: Final = frozenset(state.value.encode() for state in QueryState)
 
@@ -57,7 +58,7 @@ def poll_state(data: bytes, start: int) -> bytes | None:
     more = data.find(b'"nextUri":"', start, start + 2048)
     if more < 0 or not data.startswith(b'{"id":"', start):
         return None
-    at = data.find(_STATE, more, start + PREFIX_BYTES)
+    at = _state_at(data, more, start + PREFIX_BYTES)
     if at < 0 or data.find(SEGMENTS, more, at) >= 0:
         return None
     end = data.find(b'"', at + 18, at + 50)
@@ -65,6 +66,23 @@ def poll_state(data: bytes, start: int) -> bytes | None:
         return None  # and no slice whose end is before its start: compiled, that raises
     state = data[at + 18 : end]
     return state if state in STATES else None
+
+
+def _state_at(data: bytes, start: int, end: int) -> int:
+    """Where the state stands in data[start:end]; -1 when it does not. Not behind rows: nobody wants to look there."""
+    at = data.find(_STATE, start, min(start + _NEAR, end))
+    if at < 0 and data.find(_DIRECT, start, end) < 0:
+        at = data.find(_STATE, start, end)
+    return at
+
+
+def has_rows(data: bytes, start: int) -> bool:
+    """Whether the page of a poll whose plain JSON begins at data[start] says that more follow, and carries rows.
+
+    Its state lies behind them. It is of the direct protocol: no segments are in it.
+    """
+    more = data.find(b'"nextUri":"', start, start + 2048)
+    return more >= 0 and data.startswith(b'{"id":"', start) and data.find(_DIRECT, more, start + PREFIX_BYTES) >= 0
 
 
 def first_page(data: bytes, start: int) -> Page | None:
@@ -83,8 +101,7 @@ def usual_page(data: bytes, start: int) -> Page | None:
     found = _USUAL(data, start)
     if found is None:
         return None
-    # By `find`, not by a pattern: before it lie thousands of bytes of a result, and a pattern looks at each of them.
-    at = data.find(_STATE, found.end(), start + PREFIX_BYTES)
+    at = _state_at(data, found.end(), start + PREFIX_BYTES)
     state = None if at < 0 else _STATE_END(data, at + 18, start + PREFIX_BYTES)
     return Page(found.group(1), False, None if state is None else state.group(1))
 

@@ -8,10 +8,10 @@ first, a connection given back or a new one, serves the request that has waited 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from gateway.proxy.connecting import connected_socket
 from gateway.proxy.counters import BackendCounters, Counters
 from gateway.proxy.editing import own_marks, own_names
 from gateway.proxy.upstream import IDLE, Upstream
@@ -136,10 +136,7 @@ class Pool:
         """Open one connection and hand it to whoever waits."""
         try:
             async with asyncio.timeout(self.settings.connect_timeout):
-                if self.lane is None:
-                    upstream = await self._connected()
-                else:
-                    upstream = await self._adopted()
+                upstream = await self._connected()
         except OSError as error:  # TimeoutError and ssl.SSLError are among them
             self.failed(isinstance(error, TimeoutError))
         except BaseException:
@@ -149,29 +146,24 @@ class Pool:
             self.opened(upstream)
 
     async def _connected(self) -> Upstream:
-        """A connection on the event loop's own transport."""
+        """A new connection, on the express lane's transport where there is one."""
         target = self.target
+        raw = await connected_socket(target.ip, target.port)
+        if self.lane is not None:
+            upstream = self.new_upstream()
+            self.server.express.adopt(raw, upstream, False)
+            return upstream
         make: Any = self.new_upstream
         tls = self.server.tls_to_upstreams() if target.tls else None
         name = target.authority.rpartition(b":")[0].decode("ascii", "replace") if target.tls else None
         loop = asyncio.get_running_loop()
-        connected = await loop.create_connection(make, target.ip, target.port, ssl=tls, server_hostname=name)
-        upstream: Upstream = connected[1]
-        return upstream
-
-    async def _adopted(self) -> Upstream:
-        """A connection that the express lane can take."""
-        target = self.target
-        raw = socket.socket(socket.AF_INET6 if ":" in target.ip else socket.AF_INET, socket.SOCK_STREAM)
         try:
-            raw.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(raw, (target.ip, target.port))
+            connected = await loop.create_connection(make, sock=raw, ssl=tls, server_hostname=name)
         except BaseException:
             raw.close()
             raise
-        upstream = self.new_upstream()
-        self.server.express.adopt(raw, upstream, False)
-        return upstream
+        opened: Upstream = connected[1]
+        return opened
 
     def new_upstream(self) -> Upstream:
         """The protocol of a new connection."""

@@ -18,6 +18,7 @@ from gateway.proxy.pages import (
     PREFIX_BYTES,
     dechunked,
     first_page,
+    has_rows,
     inflated,
     may_be_spooled,
     poll_state,
@@ -346,7 +347,7 @@ class Upstream:
         now = client.clock()
         if head.usual:
             state = poll_state(data, body_start)
-            if state is None:
+            if state is None and not has_rows(data, body_start):
                 return False
             client.router.query_seen(target, client.query_id, state, False, now)
         elif not head.packed or head.length > PREFIX_BYTES:
@@ -429,6 +430,8 @@ class Upstream:
         if edited is None:
             return head + raw
         self.pool.leaks = True
+        if self.pool.lane is not None:
+            self.pool.lane.leaks = True
         self.counters.rewrites += 1
         if last:
             return whole_head(head, len(edited)) + edited
