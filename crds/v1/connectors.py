@@ -62,6 +62,7 @@ class CatalogProperties:
 
 
 CONNECTOR_NAME = "connector.name"
+_CASSANDRA_POLICY = "cassandra.load-policy."
 PASSWORD = "connection-password"  # noqa: S105  # a property's name
 
 Secrets = dict[str, SecretKeySelector]
@@ -98,6 +99,9 @@ def _big_query(block: kinds.BigQuery, made: _Made) -> None:
 def _cassandra(block: kinds.Cassandra, made: _Made) -> None:
     made.put("cassandra.contact-points", block.contact_points)
     made.put("cassandra.native-protocol-port", block.port)
+    if not any(key.startswith(_CASSANDRA_POLICY) for key in (*block.properties, *block.property_secret_refs)):
+        # The driver's default is to know its data centre, and a server that was not told which refuses to start.
+        made.put(f"{_CASSANDRA_POLICY}use-dc-aware", "false")
 
 
 def _delta_lake(block: kinds.DeltaLake, made: _Made) -> None:

@@ -102,6 +102,7 @@ def resolve(x: XTrinode, table: presets.Presets = presets.DEFAULT) -> RuntimeSha
         grace=_grace(spec, parsed),
         control_user=spec.trino_control_auth.username if spec.trino_control_auth else CONTROL_USER,
         image_takes_pinning=_takes_pinning(image),
+        image_runs_java_23=image.version.isdigit() and int(image.version) >= 464,
     )
     given = Given(x, parsed, workers, settings, resources)
     shape = RuntimeShape(

@@ -56,6 +56,7 @@ class Settings:
     """Graceful shutdown of workers; None: off."""
     control_user: str
     image_takes_pinning: bool
+    image_runs_java_23: bool
     """The image is new enough for G1's pinned-region option."""
 
 
@@ -138,7 +139,11 @@ def jvm(role: RoleName, given: Settings) -> list[str]:
         "-Djdk.attach.allowAttachSelf=true",
         "-Djdk.nio.maxCachedBufferSize=2000000",
         "-XX:+EnableDynamicAgentLoading",
+        # Connectors that use Arrow (BigQuery, Snowflake, Ignite) refuse to load without.
+        "--add-opens=java.base/java.nio=ALL-UNNAMED",
     ]
+    if given.image_runs_java_23:
+        options.append("--sun-misc-unsafe-memory-access=allow")
     if given.image_takes_pinning:
         options += ["-XX:+UnlockDiagnosticVMOptions", "-XX:G1NumCollectionsKeepPinned=10000000"]
     jmx = jmx_of(given.overlay.jmx, role)

@@ -62,7 +62,7 @@ class BigQuery(Connector):
 
 
 class Cassandra(Connector):
-    """Apache Cassandra."""
+    """Apache Cassandra. Without a `cassandra.load-policy.*` property the catalog is not aware of data centres."""
 
     contact_points: RequiredPlain = Field(description="Hosts, comma-separated (`cassandra.contact-points`).")
     port: Port | None = Field(default=None, description="`cassandra.native-protocol-port`. Default Trino's, 9042.")

@@ -23,6 +23,7 @@ from cpython.object cimport PyObject
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp, memcpy, memset
+from posix.unistd cimport close
 
 import os
 import socket
@@ -219,14 +220,18 @@ cdef class Lane:
         self.idle = pool.idle
         memset(self.first_byte, 0, sizeof(self.first_byte))
 
-    cdef void settle(self, Express express, double now):
-        cdef int i
+    cdef void tell_idle(self):
+        """Tell the idle connections' protocols since when they are idle."""
         cdef Connection connection
         for protocol in self.idle:
             connection = <Connection>protocol.transport
             if connection.since:
                 protocol.idle_since = connection.since
                 connection.since = 0.0
+
+    cdef void settle(self, Express express, double now):
+        """Add what was counted to the counters, and what is in flight to the target's."""
+        cdef int i
         cdef long long answered = self.answered
         if self.inflight != self.shown:
             self.target.inflight += self.inflight - self.shown
@@ -444,6 +449,11 @@ cdef class Connection:
             self.protocol = None
             self.sock.close()
 
+    cdef Py_ssize_t kept(self) except -1:
+        """Bytes of header blocks that the connection holds on to."""
+        cdef Py_ssize_t size = 0 if self.noted is None else len(self.noted)
+        return size if self.block is None else size + 2 * PyBytes_GET_SIZE(self.block)
+
     cdef void give_back(self):
         """Its protocol is to know of the page that went unread."""
         self.protocol.went_unread(self.lane.target, self.query_id, self.unread)
@@ -514,7 +524,7 @@ cdef class Express:
     def __dealloc__(self):
         PyMem_Free(self.buffer)
         if self.epfd >= 0:
-            os.close(self.epfd)
+            close(self.epfd)
 
     def __init__(self, server, loop):
         self.loop = loop
@@ -649,14 +659,14 @@ cdef class Express:
             return 0
         memory = protocol.memory
         block = memory.block
-        if block is client.block:
+        if block is client.block or not 0 < len(block) <= BLOCK_BYTES:
             return 0
         if block is not client.noted:
             client.noted = block
             return 0
         client.noted = None
         memo = memory.memo
-        if memo is None or not 0 < len(block) <= BLOCK_BYTES:
+        if memo is None:
             return 0
         head = memo.head
         if head.host is None or head.close or head.length or head.chunked or head.expects_continue:
@@ -890,6 +900,7 @@ cdef class Express:
         cdef int i
         for lane in self.lanes:
             lane.settle(self, now)
+            lane.tell_idle()
         for connection in list(self.connections):
             if not connection.client:
                 continue
@@ -905,8 +916,8 @@ cdef class Express:
                     if connection.unread is not None:
                         connection.give_back()
                         connection.ready = False
-            elif connection.block is not None and 2 * PyBytes_GET_SIZE(connection.block) > KEPT_IDLE:
-                connection.block = connection.forward = connection.memo = None
+            elif connection.kept() > KEPT_IDLE:
+                connection.block = connection.forward = connection.memo = connection.noted = None
         counters = self.counters
         counters.requests += self.requests
         counters.bytes_in += self.bytes_in

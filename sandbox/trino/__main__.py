@@ -181,8 +181,6 @@ async def _serve(configuration: ServerConfiguration, options: argparse.Namespace
         async with server:
             role = "coordinator" if configuration.coordinator else "worker"
             log.info("Stand-in %s %s listens on %s", role, server.node_id, server.url)
-            for warning in configuration.warnings:
-                log.warning("%s", warning)
             starting = asyncio.create_task(server.ready())
             stopping = asyncio.create_task(server.stopped.wait())
             await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)

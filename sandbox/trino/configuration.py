@@ -9,7 +9,7 @@ holds. It opens no file on its own but those that a property names.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,8 +81,6 @@ class ServerConfiguration:
     password_file: Path | None
     access_control: plugin_files.AccessControl
     resource_groups: ResourceGroups
-    warnings: tuple[str, ...] = ()
-    """What a real server would refuse and the stand-in can do without."""
     properties: Mapping[str, str] = field(repr=False, default_factory=dict)
 
 
@@ -128,6 +126,7 @@ def load_configuration(
     values = _Values({**node, **config}, problems)
     heap = parse_jvm_config(files.get("jvm.config"), physical_memory, problems.add)
     catalogs = _catalogs(files, environment, config, problems)
+    _check_jvm_options(catalogs, files.get("jvm.config", b""), problems)
     types = _authentication_types(config, problems)
     _check_node(node, config, types, problems)
     memory = _memory(values, heap, problems)
@@ -174,7 +173,6 @@ def load_configuration(
         password_file=plugins.password_file,
         access_control=plugins.access_control,
         resource_groups=plugins.resource_groups,
-        warnings=tuple(_jvm_options_missing(catalogs, files.get("jvm.config", b""))),
         properties={**node, **config},
     )
     if problems.found:
@@ -340,15 +338,14 @@ def _catalogs(
     return tuple(result)
 
 
-def _jvm_options_missing(catalogs: Iterable[CatalogConfiguration], jvm: bytes) -> Iterator[str]:
+def _check_jvm_options(catalogs: Iterable[CatalogConfiguration], jvm: bytes, problems: _Problems) -> None:
     given = {line.strip() for line in jvm.decode("utf-8", "replace").splitlines()}
     for catalog in catalogs:
         for option in CONNECTORS[catalog.connector].jvm:
             if option not in given:
-                yield (
-                    f"A real server would stop here: Connector '{catalog.connector}' requires additional JVM "
-                    f"argument(s). Please add the following to the JVM configuration: '{option}' "
-                    f"[catalog/{catalog.name}.properties]"
+                problems.add(
+                    f"Connector '{catalog.connector}' requires additional JVM argument(s). Please add the following "
+                    f"to the JVM configuration: '{option}' [catalog/{catalog.name}.properties]"
                 )
 
 

@@ -324,7 +324,7 @@ _LEADING = {
 
 def _parse(sql: str) -> exp.Expression:
     try:
-        tree = Trino().parse(sql, error_level=ErrorLevel.IMMEDIATE)[0]
+        trees = Trino().parse(sql, error_level=ErrorLevel.IMMEDIATE)
     except ParseError as error:
         detail = error.errors[0] if error.errors else {}
         place = (int(detail.get("line") or 1), 1)
@@ -333,6 +333,7 @@ def _parse(sql: str) -> exp.Expression:
         if highlight and offset >= 0:
             place = place_at(sql, offset + len(str(detail.get("start_context") or "")))
         raise located("SYNTAX_ERROR", f"mismatched input '{highlight}'", place) from error
+    tree = trees[0] if trees else None  # of a stray word like ELSE nothing is left
     if not isinstance(tree, exp.Expression):
         raise mismatched(None, sql)
     return tree

@@ -36,7 +36,11 @@ CONNECTORS = {
     "cassandra": (
         {"contactPoints": "a,b", "port": 9042},
         "cassandra",
-        {"cassandra.contact-points": "a,b", "cassandra.native-protocol-port": "9042"},
+        {
+            "cassandra.contact-points": "a,b",
+            "cassandra.native-protocol-port": "9042",
+            "cassandra.load-policy.use-dc-aware": "false",
+        },
         set(),
     ),
     "custom": ({"connectorName": "opa", "properties": {"opa.x": "1"}}, "opa", {"opa.x": "1"}, set()),

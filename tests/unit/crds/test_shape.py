@@ -361,6 +361,13 @@ def test_only_a_new_image_gets_the_pinning_option():
     assert "G1NumCollectionsKeepPinned" not in file_of(overlaid(image={"tag": "447"}).worker, "jvm.config")
 
 
+def test_only_an_image_with_a_new_java_gets_what_older_ones_do_not_know():
+    option = "--sun-misc-unsafe-memory-access=allow"
+    assert option in file_of(shape_of().coordinator, "jvm.config")
+    for older in ("463", "latest"):
+        assert option not in file_of(overlaid(image={"tag": older}).coordinator, "jvm.config")
+
+
 def test_overlay_lines_win_by_key_and_never_twice():
     lines = ["query.max-run-time=1h", "query.max-memory=1GB"]
     shape = overlaid(

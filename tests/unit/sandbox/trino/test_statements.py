@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sandbox.trino.errors import QueryFailure
@@ -135,6 +135,7 @@ def test_parameters_are_bound_in_the_order_of_the_text() -> None:
 
 
 @given(st.text(max_size=60))
+@example("ELSE")
 def test_any_text_is_a_statement_or_a_failure_with_a_code(sql: str) -> None:
     try:
         parse_statement(sql)
