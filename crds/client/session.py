@@ -196,20 +196,26 @@ class Session:
             headers["Authorization"] = authorization
         if call.body is not None:
             headers["Content-Type"] = call.content_type
-        return await session.request(
-            call.method,
-            identity.server + call.path,
-            params=call.params,
-            data=call.body,
-            headers=headers,
-            timeout=limits,
-            # Per request, so that a new certificate needs no new session.
-            ssl=identity.tls,
-            server_hostname=identity.tls_server_name,
-            proxy=identity.proxy,
-            # A redirect would take the token to a place that nobody configured.
-            allow_redirects=False,
-        )
+        try:
+            return await session.request(
+                call.method,
+                identity.server + call.path,
+                params=call.params,
+                data=call.body,
+                headers=headers,
+                timeout=limits,
+                # Per request, so that a new certificate needs no new session.
+                ssl=identity.tls,
+                server_hostname=identity.tls_server_name,
+                proxy=identity.proxy,
+                # A redirect would take the token to a place that nobody configured.
+                allow_redirects=False,
+            )
+        except RuntimeError as error:
+            if session.closed:
+                raise
+            # uvloop, when a new socket has the number of one that was cut and that it has not let go of yet.
+            raise aiohttp.ClientConnectionError(str(error)) from error
 
     def _session(self, *, watch: bool) -> aiohttp.ClientSession:
         if self._closed:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+import aiohttp
 import pytest
 
 from crds.client import (
@@ -334,6 +335,23 @@ async def test_a_refused_connection_is_unavailable(unused_tcp_port: int) -> None
             await client.create(NAMESPACES, {"metadata": {"name": "a"}})
     assert error.value.status == 0
     assert error.value.__cause__ is not None
+
+
+async def test_a_loop_that_cannot_open_a_connection_is_one_that_broke(
+    api: FakeApi, client: KubeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvloop refuses a new socket whose number it still knows as that of one that was cut."""
+    real, refused = aiohttp.ClientSession.request, [True]
+
+    def request(session: aiohttp.ClientSession, *arguments: Any, **options: Any) -> Any:
+        if refused:
+            refused.pop()
+            raise RuntimeError("File descriptor 15 is used by transport")
+        return real(session, *arguments, **options)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", request)
+    api.on("GET", POD, Answer(json=obj("a", "1")))
+    assert (await client.get(PODS, "a", "ns"))["metadata"]["name"] == "a"
 
 
 async def test_a_server_that_stops_answering_is_given_up(api: FakeApi) -> None:
