@@ -20,11 +20,12 @@ _LIMIT: Final = 64 * 1024 * 1024  # bytes of a page that are read along
 class SegmentWatch:
     """Reads along with one page from its first byte."""
 
-    __slots__ = ("_carry", "_chunk_left", "_chunked", "_inflate", "_line", "_read", "_seen")
+    __slots__ = ("_carry", "_chunk_left", "_chunked", "_ended", "_inflate", "_line", "_read", "_seen")
 
     def __init__(self, chunked: bool, compressed: bool) -> None:
         self._chunked = chunked
         self._chunk_left = 0
+        self._ended = False
         self._line = b""  # of a chunk's framing, unfinished
         self._inflate = zlib.decompressobj(47) if compressed else None
         self._carry = b""
@@ -57,7 +58,7 @@ class SegmentWatch:
         """The payload in the next piece of a chunked body that is known to be well-formed."""
         parts = []
         pos = 0
-        while pos < len(data):
+        while pos < len(data) and not self._ended:
             if self._chunk_left:
                 piece = data[pos : pos + self._chunk_left]
                 self._chunk_left -= len(piece)
@@ -73,6 +74,9 @@ class SegmentWatch:
             pos = end + 1
             if line:  # else the line end after a chunk
                 self._chunk_left = int(line.partition(b";")[0], 16)
+                if self._chunk_left == 0:  # the last one: what follows are trailers
+                    self._ended = True
+                    break
                 if self._chunk_left == 0:
                     break  # trailers
         return b"".join(parts)

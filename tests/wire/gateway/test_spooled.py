@@ -34,10 +34,11 @@ def framed(body: bytes, framing: str) -> bytes:
     if framing == "gzip chunked":
         head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
         return head + chunked(gzip.compress(body), 77)
-    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(body, 333)
+    trailer = b"Expires: never\r\n" if framing == "trailers" else b""
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(body, 333, trailer)
 
 
-@pytest.mark.parametrize("framing", ["length", "gzip", "chunked", "gzip chunked"])
+@pytest.mark.parametrize("framing", ["length", "gzip", "chunked", "trailers", "gzip chunked"])
 @pytest.mark.parametrize(("step", "padding"), [(0, 0), (1, 0), (100, 0), (5000, 0), (0, 40_000), (999, 40_000)])
 def test_segments_are_fetched_from_the_coordinator_that_made_them(framing: str, step: int, padding: int) -> None:
     bench = Bench(table(backend("one"), backend("two")))
