@@ -161,7 +161,11 @@ async def _keep_asking(client: Client, stop: asyncio.Event, outcomes: list[tuple
     path = page["nextUri"].partition(str(client.port))[2]
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\n\r\n".encode()
     while not stop.is_set():
-        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+        except ConnectionError:  # in the dead one's queue
+            failed += 1
+            continue
         try:
             while not stop.is_set():
                 writer.write(request)
