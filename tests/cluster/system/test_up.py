@@ -40,6 +40,7 @@ class Up:
                 self.output += line.decode()
                 if until in self.output:
                     return
+        assert until != READY, f"it ended before it was up:\n{self.output}"
 
     async def end(self, how: signal.Signals) -> int:
         assert self._process is not None
