@@ -37,9 +37,11 @@ class Webhooks:
     async def handle(self, request: web.Request) -> web.Response:
         review = json.loads(await request.read())["request"]
         name = request.path.strip("/")
-        if review["name"] != "probe":
+        # kube-controller-manager publishes this ConfigMap into every new namespace, when it comes to it.
+        by_the_cluster = review["name"] == "kube-root-ca.crt"
+        if review["name"] != "probe" and not by_the_cluster:
             self.asked.append((name, review))
-        given = self.answers[name]
+        given: Answer = {} if by_the_cluster else self.answers[name]
         answer = await given(review) if callable(given) else given
         if isinstance(answer, web.Response):
             answer.force_close()
