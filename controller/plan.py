@@ -208,7 +208,8 @@ class _Look:
         state = self._route_state()
         report = self._report(state)
         status = build_status(self.x, report, self.now)
-        if status["phase"] != wanted_phase(shown_phase(self.x), report.situation).value:
+        shown = shown_phase(self.x)
+        if status["phase"] not in (shown, wanted_phase(shown, report.situation)):
             self.timers.append(_NEXT_STEP)
         announcements = list(_announce(self.x, status, report))
         if self.command is not None:

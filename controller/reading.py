@@ -28,12 +28,11 @@ def read_workload(obj: Object, role: Role) -> Workload:
     metadata, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
     annotations = metadata.get("annotations") or {}
     template = (spec.get("template") or {}).get("metadata") or {}
-    held = annotations.get(HELD_REPLICAS, "")
     return Workload(
         generation=metadata.get("generation") or 0,
         observed_generation=status.get("observedGeneration") or 0,
         wanted=1 if spec.get("replicas") is None else int(spec["replicas"]),
-        held=int(held) if held.isdigit() else None,
+        held=read_count(annotations.get(HELD_REPLICAS)),
         total=status.get("replicas") or 0,
         updated=status.get("updatedReplicas") or 0,
         ready=status.get("readyReplicas") or 0,
@@ -41,6 +40,11 @@ def read_workload(obj: Object, role: Role) -> Workload:
         rollout=(template.get("annotations") or {}).get(ROLLOUT_HASH[role], ""),
         blocked=_blocked(status),
     )
+
+
+def read_count(text: str | None) -> int | None:
+    """A number of pods in an annotation. Anybody may have written there whatever they like."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
 def _blocked(status: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from controller.observed import Observed, Role
+from controller.reading import read_count
 from crds.v1 import meta
 from crds.v1.quantity import parse_duration
 from crds.v1.runtime_shape import RuntimeShape
@@ -134,7 +135,7 @@ def decide_wake(x: XTrinode, shape: RuntimeShape, observed: Observed, now: datet
     annotations = x.metadata.annotations
     coordinator = observed.workloads.get(Role.COORDINATOR)
     if coordinator is not None and coordinator.held == 0:
-        floor = _count(annotations.get(meta.WAKE_MIN_WORKERS))
+        floor = read_count(annotations.get(meta.WAKE_MIN_WORKERS))
         if floor is None:
             floor = shape.lifecycle.wake_min_workers or 0
         floor = min(floor, shape.workers.max)
@@ -146,10 +147,6 @@ def decide_wake(x: XTrinode, shape: RuntimeShape, observed: Observed, now: datet
     if known is not None and known.expires_at > now:
         return Wake(min(known.min_workers, shape.workers.max), known.expires_at, void)
     return Wake(void=void)
-
-
-def _count(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
 def _duration(text: str | None) -> timedelta | None:

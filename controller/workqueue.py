@@ -23,6 +23,9 @@ from typing import Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
+#: Overtaken timers that may lie about, beyond as many as there are live ones.
+_STALE = 64
+
 
 class QueueClosed(Exception):
     """No more keys: the queue was closed and is empty."""
@@ -113,6 +116,8 @@ class WorkQueue(Generic[K]):
         self._deadlines[key] = deadline
         self._sequence += 1
         heapq.heappush(self._heap, (deadline, self._sequence, key))
+        if len(self._heap) > 2 * len(self._deadlines) + _STALE:
+            self._tidy()
         if self._heap[0][2] == key:
             self._arm()
 
@@ -179,6 +184,11 @@ class WorkQueue(Generic[K]):
             if not getter.done():
                 getter.set_result(None)
                 return
+
+    def _tidy(self) -> None:
+        """Drops what was overtaken. A timer may be days ahead, and every look at its key replaces it."""
+        self._heap = [entry for entry in self._heap if self._deadlines.get(entry[2]) == entry[0]]
+        heapq.heapify(self._heap)
 
     def _arm(self) -> None:
         if self._timer is not None:

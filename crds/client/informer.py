@@ -148,7 +148,7 @@ class ShapedInformer(Generic[T]):
             if isinstance(error, Gone | Malformed) or error.in_stream or self._is_stuck(error):
                 self._version = None
         except Exception:
-            # A bug of ours or of a transform: the copy may be wrong, so it is made anew.
+            # A bug of ours: the copy may be wrong, so it is made anew.
             log.exception("the informer of %s failed; it lists again", self.resource.plural)
             self._version = None
             self.connected = False
@@ -228,12 +228,20 @@ class ShapedInformer(Generic[T]):
             self._tell(change)
 
     def _upsert(self, obj: Object, listed: set[Key] | None = None) -> list[Change[T]]:
+        key = key_of(obj)
         slimmed = slim(obj)
-        kept = self._shape(metadata_alone(slimmed) if self._metadata_only else slimmed)
+        try:
+            kept = self._shape(metadata_alone(slimmed) if self._metadata_only else slimmed)
+        except Exception:
+            # One object that its reader did not think of, for which all others must not stand still.
+            log.exception("%s %s cannot be read and stays as it was known", self.resource.kind, "/".join(key))
+            if listed is not None:
+                listed.add(key)
+            return []
         if kept is None:
-            return self._store.remove(key_of(obj))
+            return self._store.remove(key)
         if listed is not None:
-            listed.add(key_of(obj))
+            listed.add(key)
         return self._store.upsert(obj, kept)
 
     def _tell(self, change: Change[T]) -> None:

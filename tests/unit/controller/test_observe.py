@@ -53,6 +53,11 @@ def test_a_rollout_that_is_not_over_does_not_serve(change):
     assert not read_workload(deployment(status=status | change), Role.WORKER).serves(2)
 
 
+@pytest.mark.parametrize("text", ["-1", "two", "\u00b2", "1" * 5000, ""])
+def test_a_held_number_that_is_none_was_never_held(text):
+    assert read_workload(deployment(annotations={HELD_REPLICAS: text}), Role.WORKER).held is None
+
+
 def test_kubernetes_default_of_one_replica_is_known():
     assert read_workload(deployment(spec={"replicas": None}), Role.WORKER).wanted == 1
 

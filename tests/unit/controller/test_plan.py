@@ -179,6 +179,15 @@ def test_suspended_is_said_only_when_every_pod_is_gone():
     assert condition(gone, "Suspended") == ("True", "Suspended")
 
 
+def test_a_stray_pod_while_suspended_is_waited_for_without_looking_all_the_time():
+    x = runtime({"suspended": True}, status={"phase": "Suspended"})
+    workloads = {Role.COORDINATOR: asleep(), Role.WORKER: asleep()}
+    stray = Observed(workloads=workloads, pods=(Pod("w", Role.WORKER, terminating=True),))
+    planned = look(x, stray)
+    assert planned.status["phase"] == "Suspended"
+    assert planned.requeue_after is None
+
+
 def test_an_edit_while_suspended_is_rendered_at_zero():
     x = runtime({"suspended": True, "size": "m"}, status={"phase": "Suspended"})
     planned = look(x, Observed(workloads={Role.COORDINATOR: asleep("old"), Role.WORKER: asleep("old")}))

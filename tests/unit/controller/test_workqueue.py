@@ -56,6 +56,24 @@ async def test_handing_a_key_out_drops_its_timer():
     assert queue.delayed == 0
 
 
+async def test_far_timers_of_a_key_that_is_looked_at_often_do_not_pile_up():
+    queue = WorkQueue[str]()
+    for _ in range(10_000):
+        queue.add("a")
+        queue.done(await queue.get())
+        queue.add_after("a", 86_400)
+    assert queue.delayed == 1
+    assert len(queue._heap) < 200
+
+
+async def test_timers_that_were_tidied_up_still_fire_in_their_order():
+    queue = WorkQueue[int]()
+    for key in range(300):
+        for delay in (60.0, 50.0, 0.001 + key * 1e-6):
+            queue.add_after(key, delay)
+    assert [await asyncio.wait_for(queue.get(), 1) for _ in range(300)] == list(range(300))
+
+
 async def test_a_timer_set_while_in_work_survives_done():
     queue = WorkQueue[str]()
     queue.add("a")

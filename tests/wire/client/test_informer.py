@@ -491,17 +491,42 @@ async def test_a_list_that_outlives_its_snapshot_is_made_in_larger_pages(world: 
         assert [seen.query["limit"] for seen in world.api.seen("GET", PATH)] == ["1", "1", "10"]
 
 
-async def test_a_transform_that_fails_is_survived(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_object_that_a_transform_cannot_take_stays_as_it_was_and_stops_no_other(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     def transform(item: dict[str, Any]) -> dict[str, Any]:
-        if item["metadata"]["name"] == "bad":
+        if item["metadata"].get("labels") == {"of": "nonsense"}:
             raise KeyError("spec")
         return item
 
-    world.lists(listed("5", "a", "bad"), listed("6", "a"))
+    nonsense = {"labels": {"of": "nonsense"}}
+    world.lists(Answer(json=object_list("5", obj("a", "1"), obj("never", "2", metadata=nonsense), obj("b", "3"))))
     async with running(world.informer(transform=transform)) as informer:
-        await first_watch(world, "6")
+        feed = await first_watch(world)
+        feed.send("MODIFIED", obj("a", "6", metadata=nonsense))
+        feed.send("MODIFIED", obj("b", "7"))
+        assert await world.until_told(3) == [("ADDED", "a", "1"), ("ADDED", "b", "3"), ("MODIFIED", "b", "7")]
+        assert [item["metadata"]["resourceVersion"] for item in informer.items()] == ["1", "7"]
+    assert world.list_count == 1
+    assert "ns/never" in caplog.text
+
+
+async def test_a_list_does_not_remove_what_it_holds_and_a_transform_cannot_take(world: World) -> None:
+    broken = False
+
+    def transform(item: dict[str, Any]) -> dict[str, Any]:
+        if broken:
+            raise KeyError("spec")
+        return item
+
+    world.lists(listed("5", "a"), listed("9", "a"))
+    async with running(world.informer(transform=transform)) as informer:
+        feed = await first_watch(world)
+        broken = True
+        feed.send("ERROR", status(410, "Expired"))
+        await first_watch(world, "9")
         assert informer.get("ns", "a") is not None
-    assert "it lists again" in caplog.text
+    assert world.told == [("ADDED", "a", "5")]
 
 
 async def test_thousands_of_objects_let_others_run(world: World) -> None:
