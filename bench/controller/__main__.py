@@ -72,12 +72,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--limit", type=float, metavar="S", help="give up when not all are Ready by then; 600 and 0.5 per runtime"
     )
-    parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="where the result is written")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help="write the result to FILE; bench/results/controller-N.json"
+    )
     parser.add_argument("--profile", type=Path, help="write a cProfile of the controller to this file")
     options = parser.parse_args()
     # The stock controllers search the namespace for every Service and every pod: what grows with its square is theirs.
     options.namespaces = options.namespaces or max(10, options.runtimes // 100)
     options.limit = options.limit or 600 + options.runtimes / 2
+    options.results = options.results or ROOT / "bench" / "results" / f"controller-{options.runtimes}.json"
+    if options.results.is_dir():  # said now, and not when the figures are there
+        parser.error(f"--results {options.results} is a directory; name the file, ending in .json")
+    options.results.parent.mkdir(parents=True, exist_ok=True)
     return options
 
 
@@ -318,10 +324,8 @@ def main() -> None:
     options = arguments()
     with tempfile.TemporaryDirectory(prefix="xtrinode-bench-") as name:
         result = run(options, Path(name))
-    options.results.mkdir(parents=True, exist_ok=True)
-    path = options.results / f"controller-{options.runtimes}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
     print(table(result))
+    options.results.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result))
 
 

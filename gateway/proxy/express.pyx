@@ -79,17 +79,18 @@ cdef extern from * nogil:
     ssize_t send(int fd, const void *data, size_t size, int flags)
     enum: MSG_NOSIGNAL
 
-DEF BATCH = 256  # events taken from the kernel at once
-DEF READ_BYTES = 262144  # read at once: a head of the largest common size in one piece
-DEF HIGH_WATER = 65536  # bytes unsent at which the protocol is told to stop, as asyncio does
-DEF LOW_WATER = 16384
-DEF LATENCIES = 22
-DEF LINE_BYTES = 2048  # of a request line that the lane takes
-DEF BLOCK_BYTES = 32768  # of a header block that the lane takes
-DEF HEAD_BYTES = 1024  # of a response head that the lane takes
-DEF KEPT_IDLE = 4096  # of blocks that an idle connection keeps
-DEF HEADS_KEPT = 16  # of these, by each lane, where they are found again at once
-DEF VERDICTS = 4096  # response heads that are remembered
+cdef enum:
+    BATCH = 256  # events taken from the kernel at once
+    READ_BYTES = 262144  # read at once: a head of the largest common size in one piece
+    HIGH_WATER = 65536  # bytes unsent at which the protocol is told to stop, as asyncio does
+    LOW_WATER = 16384
+    LATENCIES = 22
+    LINE_BYTES = 2048  # of a request line that the lane takes
+    BLOCK_BYTES = 32768  # of a header block that the lane takes
+    HEAD_BYTES = 1024  # of a response head that the lane takes
+    KEPT_IDLE = 4096  # of blocks that an idle connection keeps
+    HEADS_KEPT = 16  # of these, by each lane, where they are found again at once
+    VERDICTS = 4096  # response heads that are remembered
 
 assert LATENCIES == BUCKETS
 
@@ -534,9 +535,9 @@ cdef class Express:
         self.clock = server.clock
         self.precise = server.clock is time.monotonic
         self.activity = server.router.activity
-        self.queries = server.router.activity._queries
-        self.suffixes = server.router._owners._by_suffix
-        self.by_query = server.router._owners._by_query
+        self.queries = server.router.activity.queries
+        self.suffixes = server.router.owners.by_suffix
+        self.by_query = server.router.owners.by_query
         self.connections = {}
         self.verdicts = {}
         self.lanes = []

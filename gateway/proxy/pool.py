@@ -19,6 +19,7 @@ from gateway.routing.model import Target
 
 if TYPE_CHECKING:
     from gateway.proxy.client import Client
+    from gateway.proxy.express import Lane
     from gateway.proxy.server import ProxyServer
 
 
@@ -55,7 +56,7 @@ class Pool:
         self.own = own_names(target)
         self.own_marks = own_marks(target)
         self.own_port = b":%d" % target.port
-        self.lane: Any = None  # the express lane to this address, where there is one
+        self.lane: Lane | None = None  # the express lane to this address, where there is one
         self.leaks = False  # its pages have been seen to name its own address: they are read and edited from then on
         self.open = 0  # connected, idle or busy
         self.connecting = 0
@@ -149,9 +150,10 @@ class Pool:
         """A new connection, on the express lane's transport where there is one."""
         target = self.target
         raw = await connected_socket(target.ip, target.port)
-        if self.lane is not None:
+        express = self.server.express
+        if express is not None and self.lane is not None:
             upstream = self.new_upstream()
-            self.server.express.adopt(raw, upstream, False)
+            express.adopt(raw, upstream, False)
             return upstream
         make: Any = self.new_upstream
         tls = self.server.tls_to_upstreams() if target.tls else None

@@ -11,7 +11,7 @@ import math
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.http1.forwarded import TrustedProxies
 from gateway.proxy import dispatch
@@ -22,6 +22,9 @@ from gateway.proxy.pool import Pool
 from gateway.proxy.settings import ProxySettings
 from gateway.routing.model import Candidates, Target
 from gateway.routing.router import Router
+
+if TYPE_CHECKING:
+    from gateway.proxy.express import Express
 
 # Seconds that a request may take in the express lane, which knows no time-outs.
 _LANE_PATIENCE = 0.5
@@ -65,7 +68,7 @@ class ProxyServer:
         self.clock = clock
         self.counters = counters or Counters()
         self.upstream_tls = upstream_tls
-        self.express: Any = None  # serves plain TCP, where it is built
+        self.express: Express | None = None  # serves plain TCP, where it is built
         self.trusted = TrustedProxies(self.settings.trusted_proxies)
         self.clients: dict[Client, None] = {}  # in order of arrival
         self.pools: dict[Target, Pool] = {}
@@ -89,7 +92,7 @@ class ProxyServer:
             if target.retired and not pool.open and not pool.connecting and not pool.waiting:
                 del self.pools[target]
                 target.pool = None
-                if pool.lane is not None:
+                if self.express is not None and pool.lane is not None:
                     self.express.drop_lane(pool.lane)
 
     def settle(self, now: float, patience: float = math.inf) -> None:

@@ -340,7 +340,8 @@ class Upstream:
     def _usual(self, client: Client, head: ResponseHead, data: bytes, body_start: int) -> bool:
         """Nearly every response there is: one piece, a page that says that more follow, nothing to be done to it.
 
-        False, and nothing has been done, when a closer look shows that it is another one.
+        False, and nothing has been done, when a closer look shows that it is another one. What it counts, `_head`
+        counts in the same words: a call for it would cost more than it does.
         """
         target = client.target
         assert target is not None

@@ -43,12 +43,12 @@ class LiveQuery:
 
 
 class Activity:
-    """Live queries by id."""
+    """Live queries by id. The express lane looks into `queries` itself; only this class adds and removes."""
 
-    __slots__ = ("_next_sweep", "_queries", "_timeout", "arrived", "spools", "submitted")
+    __slots__ = ("_next_sweep", "_timeout", "arrived", "queries", "spools", "submitted")
 
     def __init__(self, timeout: float = CLIENT_TIMEOUT) -> None:
-        self._queries: dict[bytes, LiveQuery] = {}
+        self.queries: dict[bytes, LiveQuery] = {}
         self._timeout = timeout
         self._next_sweep = 0.0  # before this time no query can have been silent for too long
         self.submitted = b""  # the newest statement that came through here: nobody else can have counted it
@@ -58,7 +58,7 @@ class Activity:
     def seen(self, target: Target, query_id: bytes, state: bytes | None, done: bool, now: float) -> None:
         """A response of `query_id` passed; `state` is None when the response did not tell."""
         target.last_seen = now
-        query = self._queries.get(query_id)
+        query = self.queries.get(query_id)
         if query is None:
             self._first_seen(target, query_id, state, done, now)
         elif done:
@@ -72,13 +72,13 @@ class Activity:
         """`query_id` is a new statement's that came through here; `spools` when its client takes segments."""
         self.submitted = query_id
         self.spools = spools
-        query = self._queries.get(query_id)
+        query = self.queries.get(query_id)
         if query is not None:  # somebody was quicker to poll it than we to see that it began
             query.lazy = not spools
 
     def passed(self, target: Target, query_id: bytes, now: float) -> bool:
         """A page of `query_id` is about to pass; whether nobody has to read it."""
-        query = self._queries.get(query_id)
+        query = self.queries.get(query_id)
         if query is None or not query.lazy:
             return False
         if now >= query.read_by:
@@ -95,12 +95,12 @@ class Activity:
             self.arrived(query_id)
         if not done and not target.retired:
             state = state or _QUEUED
-            self._queries[query_id] = LiveQuery(target, _STATES.get(state, state), now, ours and not self.spools)
+            self.queries[query_id] = LiveQuery(target, _STATES.get(state, state), now, ours and not self.spools)
             target.queries += 1
 
     def moved(self, query_id: bytes) -> None:
         """Somebody else counts `query_id` now, or has seen its end."""
-        query = self._queries.get(query_id)
+        query = self.queries.get(query_id)
         if query is not None:
             self._remove(query_id, query)
 
@@ -109,10 +109,10 @@ class Activity:
         if now < self._next_sweep:
             return 0
         before = now - self._timeout
-        silent = [(query_id, query) for query_id, query in self._queries.items() if query.seen <= before]
+        silent = [(query_id, query) for query_id, query in self.queries.items() if query.seen <= before]
         for query_id, query in silent:
             self._remove(query_id, query)
-        oldest = min([query.seen for query in self._queries.values()], default=now)
+        oldest = min([query.seen for query in self.queries.values()], default=now)
         self._next_sweep = max(oldest, before + self._timeout * _SLACK) + self._timeout
         return len(silent)
 
@@ -120,13 +120,13 @@ class Activity:
         """Drop the queries of a coordinator that is gone."""
         if not target.queries:
             return
-        for query_id in [query_id for query_id, query in self._queries.items() if query.target is target]:
-            self._remove(query_id, self._queries[query_id])
+        for query_id in [query_id for query_id, query in self.queries.items() if query.target is target]:
+            self._remove(query_id, self.queries[query_id])
 
     def counts(self) -> dict[tuple[str, str, bytes], int]:
         """Live queries by (backend key, routing group, state); no zero entries."""
         # By coordinator first: hashing its names for each of its queries would be most of the work.
-        found = Counter([(query.target, query.state) for query in self._queries.values()])
+        found = Counter([(query.target, query.state) for query in self.queries.values()])
         counts: dict[tuple[str, str, bytes], int] = {}
         for (target, state), number in found.items():
             key = (target.key, target.group, state)
@@ -134,8 +134,8 @@ class Activity:
         return counts
 
     def __len__(self) -> int:
-        return len(self._queries)
+        return len(self.queries)
 
     def _remove(self, query_id: bytes, query: LiveQuery) -> None:
-        del self._queries[query_id]
+        del self.queries[query_id]
         query.target.queries -= 1

@@ -27,14 +27,14 @@ class Owners:
     """Suffix to target, with tombstones and a short memory of fruitless searches.
 
     `tombstones` bounds how many ended processes are remembered; `retry_after` is how long, in seconds, a fruitless
-    search is not repeated.
+    search is not repeated. The express lane looks into `by_suffix` and `by_query` itself; only this class changes them.
     """
 
-    __slots__ = ("_by_query", "_by_suffix", "_gone", "_missed", "_retry_after", "_tombstones")
+    __slots__ = ("_gone", "_missed", "_retry_after", "_tombstones", "by_query", "by_suffix")
 
     def __init__(self, tombstones: int = 4096, retry_after: float = 2.0) -> None:
-        self._by_suffix: dict[bytes, Target] = {}
-        self._by_query: OrderedDict[bytes, Target] = OrderedDict()
+        self.by_suffix: dict[bytes, Target] = {}
+        self.by_query: OrderedDict[bytes, Target] = OrderedDict()
         self._gone: OrderedDict[bytes, None] = OrderedDict()
         self._missed: OrderedDict[bytes, float] = OrderedDict()
         self._tombstones = tombstones
@@ -42,12 +42,12 @@ class Owners:
 
     def known(self, query_id: bytes) -> Target | None:
         """The living target that made `query_id`, when it is known: all that nearly every poll asks."""
-        if self._by_query:
-            target = self._by_query.get(query_id)
+        if self.by_query:
+            target = self.by_query.get(query_id)
             if target is not None:
                 return target
         # coordinator_suffix, spelled out: calling it costs as much as the look-up.
-        target = self._by_suffix.get(query_id[-5:])
+        target = self.by_suffix.get(query_id[-5:])
         return None if target is None or target.retired else target
 
     def find(self, query_id: bytes, now: float) -> Target | Absent:
@@ -56,7 +56,7 @@ class Owners:
         if target is not None:
             return target
         suffix = coordinator_suffix(query_id)
-        if suffix in self._by_suffix:
+        if suffix in self.by_suffix:
             return Absent.GONE
         if suffix in self._gone:
             return Absent.GONE
@@ -68,28 +68,28 @@ class Owners:
     def identify(self, target: Target, coordinator_id: bytes) -> None:
         """`target` runs the process `coordinator_id`; what ran there before has ended."""
         before = target.coordinator_id
-        if before == coordinator_id and self._by_suffix.get(coordinator_id) is target:
+        if before == coordinator_id and self.by_suffix.get(coordinator_id) is target:
             return
         if before is not None and before != coordinator_id:
             self._bury(before, target)
         target.coordinator_id = coordinator_id
         self._gone.pop(coordinator_id, None)
         self._missed.pop(coordinator_id, None)
-        self._by_suffix[coordinator_id] = target
+        self.by_suffix[coordinator_id] = target
 
     def learn(self, query_id: bytes, target: Target) -> None:
         """`target` answered a statement with `query_id`."""
         suffix = query_id[-5:]  # as in `known`
-        owner = self._by_suffix.get(suffix)
+        owner = self.by_suffix.get(suffix)
         if owner is target:
             return
         if owner is None or owner.retired:
             self.identify(target, suffix)
             return
         # Two living processes drew the same five characters (1 in 33 million): remember the queries one by one.
-        self._by_query[query_id] = target
-        while len(self._by_query) > self._tombstones:
-            self._by_query.popitem(last=False)
+        self.by_query[query_id] = target
+        while len(self.by_query) > self._tombstones:
+            self.by_query.popitem(last=False)
 
     def missed(self, query_id: bytes, now: float) -> None:
         """A search among the candidates found no owner of `query_id`."""
@@ -102,13 +102,13 @@ class Owners:
         target.retired = True
         if target.coordinator_id is not None:
             self._bury(target.coordinator_id, target)
-        for query_id in [query_id for query_id, owner in self._by_query.items() if owner is target]:
-            del self._by_query[query_id]
+        for query_id in [query_id for query_id, owner in self.by_query.items() if owner is target]:
+            del self.by_query[query_id]
 
     def _bury(self, suffix: bytes, target: Target) -> None:
-        if self._by_suffix.get(suffix) is not target:
+        if self.by_suffix.get(suffix) is not target:
             return  # somebody else answers to it by now
-        del self._by_suffix[suffix]
+        del self.by_suffix[suffix]
         self._gone[suffix] = None
         while len(self._gone) > self._tombstones:
             self._gone.popitem(last=False)

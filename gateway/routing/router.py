@@ -46,6 +46,13 @@ _PIN_SECONDS = 3600.0
 _PINS = 65536
 
 
+def _lives(target: Target) -> None:
+    """It has answered; the next probe says how well it is."""
+    health = target.health
+    if health is _SLEEPING or health is _UNHEALTHY:
+        target.health = Health.UNKNOWN
+
+
 class Siblings(Protocol):
     """The other worker processes of this gateway: what one learns of a single request, the others must know."""
 
@@ -68,7 +75,7 @@ class Router:
         self._targets: dict[str, tuple[Target, ...]] = {}  # by backend key
         self._addresses: dict[Service, tuple[tuple[str, int], ...]] = {}
         self._users: dict[Service, list[tuple[Backend, Route]]] = {}  # which backends a service serves
-        self._owners = Owners()
+        self.owners = Owners()
         self._siblings: Siblings | None = None
         self._now = 0.0
         self._pins: TTLCache[bytes, Target] = TTLCache(_PINS, _PIN_SECONDS, timer=lambda: self._now)
@@ -85,11 +92,11 @@ class Router:
 
     def owner(self, query_id: bytes, now: float) -> Target | Refusal | Candidates:
         """The coordinator that made `query_id`; candidates to ask when it is not known."""
-        known = self._owners.known(query_id)
+        known = self.owners.known(query_id)
         return known if known is not None else self._ownerless(query_id, now)
 
     def _ownerless(self, query_id: bytes, now: float) -> Target | Refusal | Candidates:
-        found = self._owners.find(query_id, now)
+        found = self.owners.find(query_id, now)
         if isinstance(found, Target):
             return found
         if found is Absent.UNKNOWN:
@@ -120,30 +127,26 @@ class Router:
             circuit.succeeded(now)
         else:
             circuit.end(Verdict.SUCCESS, probe, now)
-        health = target.health
-        if health is _SLEEPING or health is _UNHEALTHY:
-            target.health = Health.UNKNOWN  # it lives; the next probe says how well
+        _lives(target)
 
     def answered(self, target: Target, times: int, now: float) -> None:
         """`times` requests that somebody else began and ended for us went well."""
         if target.circuit.state is _CLOSED:
             target.circuit.succeeded(now, times)
-        health = target.health
-        if health is _SLEEPING or health is _UNHEALTHY:
-            target.health = Health.UNKNOWN
+        _lives(target)
 
     def learned(self, query_id: bytes, target: Target) -> None:
         """`query_id` has turned out to be `target`'s."""
-        self._owners.learn(query_id, target)
+        self.owners.learn(query_id, target)
 
     def submitted(self, query_id: bytes, target: Target, spools: bool = False) -> None:
         """`target` answered a new statement with `query_id`: nobody else can have seen it before."""
         self.activity.began(query_id, spools)
-        self._owners.learn(query_id, target)
+        self.owners.learn(query_id, target)
 
     def not_found(self, query_id: bytes, now: float) -> None:
         """The candidates were asked for `query_id`, and none owned up."""
-        self._owners.missed(query_id, now)
+        self.owners.missed(query_id, now)
 
     def query_seen(self, target: Target, query_id: bytes, state: bytes | None, done: bool, now: float) -> None:
         """A response page of `query_id` passed through."""
@@ -224,7 +227,7 @@ class Router:
         """A probe of `target` told its coordinator id."""
         if target.coordinator_id not in (None, coordinator_id):
             self.activity.forget(target)
-        self._owners.identify(target, coordinator_id)
+        self.owners.identify(target, coordinator_id)
 
     def targets(self) -> tuple[Target, ...]:
         """All live targets."""
@@ -267,5 +270,5 @@ class Router:
                 continue
             for target in targets:
                 if target not in kept:
-                    self._owners.retire(target)
+                    self.owners.retire(target)
                     self.activity.forget(target)
