@@ -18,19 +18,50 @@ from crds.client import KubeClient
 from crds.client.resources import NAMESPACES
 from tests.support import clusters
 from tests.support.clusters import REAL, Cluster
-from tests.support.control_plane import binaries, why_absent
+from tests.support.control_plane import ControlPlane, binaries, why_absent
 from tests.support.kube_http import KubeHttp
 
 _numbers = itertools.count()
 
+# Files and folders whose tests need not take their cluster from the parameter `cluster`, and why.
+ON_THEIR_OWN = {
+    "client/test_restarts.py": "a server that forgets everything at once",
+    "controller": "pods and nodes that a test moves by hand, in milliseconds; real/ has the same on kube-apiserver",
+    "differential": "both servers side by side",
+    "kubelet": "the sandbox's own kubelet",
+    "plugin/test_verbs.py": "one of its tests has no cluster at all",
+    "real/test_control_plane.py": "control planes of their own",
+    "system": "the sandbox as a whole",
+}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Here TLS connections end on both sides at once, and asyncio closes one only when its peer has said goodbye; what
+    """Every test runs on both servers, or stands above with the reason.
+
+    Here TLS connections end on both sides at once, and asyncio closes one only when its peer has said goodbye; what
     the collector then finds says nothing about the test that happens to run. The other tiers are strict."""
     here = Path(__file__).parent
     for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
+        if here not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
+        path = item.path.relative_to(here)
+        if not {str(path), path.parts[0]} & ON_THEIR_OWN.keys() and not _takes_its_cluster(item):
+            raise pytest.UsageError(f"{item.nodeid} does not ask for the fixture `cluster`, and is not in ON_THEIR_OWN")
+
+
+def _takes_its_cluster(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "cluster" in item.fixturenames
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """The real one, for all tests of the session that ask for it."""
+    directory = binaries()
+    if directory is None:
+        pytest.skip(why_absent())
+    with ControlPlane(directory) as running:
+        yield running
 
 
 @pytest.fixture(scope="session", params=["sandbox", REAL])
@@ -38,12 +69,8 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if request.param == "sandbox":
         with clusters.sandbox(tmp_path_factory.mktemp("sandbox")) as running:
             yield running
-        return
-    directory = binaries()
-    if directory is None:
-        pytest.skip(why_absent())
-    with clusters.real(directory) as running:
-        yield running
+    else:
+        yield clusters.real(request.getfixturevalue("control_plane"))
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """API servers that cluster tests run against: the sandbox's own always, the real one where its binaries are.
 
-`sandbox()` and `real()` are context managers that yield a `Cluster`; tests ask for the fixture `cluster` and get each
-in turn. A cluster outlives the event loop of any one test, so the sandbox runs in a thread with a loop of its own.
+Tests ask for the fixture `cluster` and get each in turn. `sandbox()` is a context manager that runs one; `real()` is a
+view of a control plane that runs already. A cluster outlives the event loop of any one test, so the sandbox runs in a
+thread with a loop of its own.
 """
 
 from __future__ import annotations
@@ -83,8 +84,6 @@ def sandbox(folder: Path) -> Iterator[Cluster]:
         thread.join(30)
 
 
-@contextlib.contextmanager
-def real(binaries: Path) -> Iterator[Cluster]:
+def real(control_plane: ControlPlane) -> Cluster:
     """etcd, kube-apiserver, the controllers, the scheduler, and kwok nodes."""
-    with ControlPlane(binaries) as control_plane:
-        yield Cluster("real", str(control_plane.kubeconfig), control_plane.compact, control_plane)
+    return Cluster("real", str(control_plane.kubeconfig), control_plane.compact, control_plane)

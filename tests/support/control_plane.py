@@ -2,7 +2,8 @@
 
 `binaries()` says where they are (None when they are not: `make controlplane` builds them, KUBEBUILDER_ASSETS wins);
 `ControlPlane` runs them on loopback with their own certificates and a kubeconfig for a cluster administrator, and
-takes every process down again by pid. kwok gives pods a life without containers: they turn Ready at once, or as the
+takes every process down again by pid. When its owner is killed the kernel ends them, and the next one to start removes
+the folder that was left. kwok gives pods a life without containers: they turn Ready at once, or as the
 annotations below say, by the stages in `kwok/stages.yaml`. A pod that selects a node label which no node has stays
 unschedulable, by the real scheduler.
 
@@ -17,7 +18,7 @@ where everything is as one JSON line.
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import json
 import os
 import shutil
@@ -26,10 +27,10 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sandbox.processes import end_with_parent
 from tests.support.authority import Authority, pem
+from tests.support.etcd import Etcd
+from tests.support.owned_folder import OwnedFolder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONTROLLERS = (
@@ -54,6 +57,8 @@ START = "kwok.xtrinode.io/start"  # "crash": the container waits in CrashLoopBac
 EVICT = "kwok.xtrinode.io/evict"  # on a running pod, "true": the node is short of memory and the pod fails as Evicted
 
 POD_NETWORK = "239.0.0.1/8"
+# Somebody else may take a port between our choice and its use.
+_ATTEMPTS = 3
 AUDITED_NAMESPACES = ("xtrinode-system", "xtrinode-gateway")
 _AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -66,18 +71,24 @@ _AUDIT_POLICY = {
 }
 
 
+class ProcessEnded(RuntimeError):
+    """A process of the control plane ended by itself; the message has the end of its log."""
+
+
 def binaries() -> Path | None:
     """The directory that holds the control plane's binaries, None when there is none."""
-    found = subprocess.run(
-        [str(REPOSITORY / "tools" / "build-controlplane"), "--where"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    directory = Path(found) if found else None
-    return directory if directory and (directory / "kube-apiserver").exists() else None
+    found = _where().stdout.strip()
+    return Path(found) if found else None
 
 
 def why_absent() -> str:
     """What to tell whoever runs the tests without the binaries."""
-    return "the real control plane is not built: `make controlplane` (needs Go) or set KUBEBUILDER_ASSETS"
+    return _where().stderr.strip()
+
+
+def _where() -> subprocess.CompletedProcess[str]:
+    command = [str(REPOSITORY / "tools" / "build-controlplane"), "--where"]
+    return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
 def free_ports(count: int) -> list[int]:
@@ -109,14 +120,15 @@ class ControlPlane:
         self._launcher = ThreadPoolExecutor(1, "control-plane")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._commands: dict[str, list[str]] = {}
-        self.directory = Path(tempfile.mkdtemp(prefix="xtrinode-control-plane-"))
+        self._folder = OwnedFolder("xtrinode-control-plane-")
+        self.directory = self._folder.path
         self.kubeconfig = self.directory / "kubeconfig"
         self.audit_log = self.directory / "audit.log"
         self.ready_after = 0.0  # seconds from start to a ready API server
 
     def __enter__(self) -> ControlPlane:
         try:
-            self._start()
+            self._start_with_new_ports()
         except BaseException:
             self.stop()
             raise
@@ -128,10 +140,13 @@ class ControlPlane:
         self.stop()
 
     def stop(self) -> None:
+        self._end_all()
+        self._launcher.shutdown()
+        self._folder.remove()
+
+    def _end_all(self) -> None:
         for name in reversed(list(self._processes)):
             self.kill(name, signal.SIGTERM if name != "kube-apiserver" else signal.SIGKILL)
-        self._launcher.shutdown()
-        shutil.rmtree(self.directory, ignore_errors=True)
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """End one process of the control plane, and wait for it."""
@@ -149,7 +164,7 @@ class ControlPlane:
         """Start a process again that was killed; returns when the API server is ready."""
         self._spawn(name, self._commands[name])
         if name == "kube-apiserver":
-            self._wait(f"https://127.0.0.1:{self.port}/readyz", name)
+            self._wait(self._api_server_is_ready, name)
 
     def pause(self, name: str) -> None:
         """Stop a process from answering, without closing its connections: a stalled network."""
@@ -160,25 +175,29 @@ class ControlPlane:
 
     def compact(self) -> None:
         """Compact etcd at its newest revision: older watches then end with 410 Gone."""
-
-        def call(path: str, body: dict[str, object]) -> dict[str, object]:
-            request = urllib.request.Request(
-                f"http://127.0.0.1:{self.etcd_port}{path}", json.dumps(body).encode(), method="POST"
-            )
-            with urllib.request.urlopen(request, timeout=10) as response:
-                return json.load(response)
-
-        header = call("/v3/kv/range", {"key": base64.b64encode(b"/registry").decode(), "count_only": True})["header"]
-        call("/v3/kv/compaction", {"revision": header["revision"], "physical": True})  # type: ignore[index]
+        self.etcd.compact()
 
     # -- start ----------------------------------------------------------------------------------------------------
 
+    def _start_with_new_ports(self) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                self._start()
+            except ProcessEnded:
+                if attempt == _ATTEMPTS:
+                    raise
+                self._end_all()
+                shutil.rmtree(self.directory / "etcd", ignore_errors=True)
+            else:
+                return
+
     def _start(self) -> None:
         began = time.monotonic()
-        self.etcd_port, etcd_peer, self.port, manager_port, scheduler_port, kwok_port = free_ports(6)
+        etcd_port, etcd_peer, self.port, manager_port, scheduler_port, kwok_port = free_ports(6)
         authority = Authority("xtrinode-test-ca")
         files = self._write_certificates(authority)
-        etcd = f"http://127.0.0.1:{self.etcd_port}"
+        etcd = f"http://127.0.0.1:{etcd_port}"
+        self.etcd = Etcd(etcd)
         peer = f"http://127.0.0.1:{etcd_peer}"
         self._spawn(
             "etcd",
@@ -201,7 +220,7 @@ class ControlPlane:
             # In megabytes: readers of the log keep their place in it, so it must not be rotated under them.
             + ["--audit-log-maxsize=100000"],
         )
-        self._wait(f"https://127.0.0.1:{self.port}/readyz", "kube-apiserver")
+        self._wait(self._api_server_is_ready, "kube-apiserver")
         self.ready_after = time.monotonic() - began
         if not self._workloads:
             return
@@ -231,6 +250,9 @@ class ControlPlane:
             + [f"--config={Path(__file__).parent / 'kwok' / 'stages.yaml'}", "--node-lease-duration-seconds=40"],
         )
         self._create_nodes()
+        self._wait(self._nodes_are_ready, "kwok")
+        for name, port in (("kube-controller-manager", manager_port), ("kube-scheduler", scheduler_port)):
+            self._wait(lambda port=port: _is_healthy(port), name)  # type: ignore[misc]
 
     def _write_certificates(self, authority: Authority) -> dict[str, Path]:
         service_account = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -286,18 +308,40 @@ class ControlPlane:
 
         self._processes[name] = self._launcher.submit(launch).result()
 
-    def _wait(self, url: str, name: str, timeout: float = 60.0) -> None:
+    def _wait(self, is_ready: Callable[[], bool], name: str, timeout: float = 60.0) -> None:
         deadline = time.monotonic() + timeout
         while True:
-            if (code := self._processes[name].poll()) is not None:
-                raise RuntimeError(f"{name} ended with {code}:\n{self.tail(name)}")
+            for one, process in self._processes.items():
+                if (code := process.poll()) is not None:
+                    raise ProcessEnded(f"{one} ended with exit code {code}:\n{self.tail(one)}")
+            last: Exception | None = None
             try:
-                with urllib.request.urlopen(url, timeout=2, context=self._context):
+                if is_ready():
                     return
             except (urllib.error.URLError, OSError) as error:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"{name} is not ready after {timeout} s: {error}\n{self.tail(name)}") from error
+                last = error
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{name} is not ready after {timeout:g} s: {last}\n{self.tail(name)}") from last
             time.sleep(0.05)
+
+    def _api_server_is_ready(self) -> bool:
+        self._ask("/readyz")
+        return True
+
+    def _nodes_are_ready(self) -> bool:
+        nodes = json.loads(self._ask("/api/v1/nodes"))["items"]
+        conditions = [one for node in nodes for one in node["status"].get("conditions", ())]
+        return sum((one["type"], one["status"]) == ("Ready", "True") for one in conditions) == self._nodes
+
+    def _ask(self, path: str, body: object = None) -> bytes:
+        """The API server's answer to its administrator."""
+        request = urllib.request.Request(
+            f"https://127.0.0.1:{self.port}{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10, context=self._context) as answer:
+            return bytes(answer.read())
 
     def tail(self, name: str, lines: int = 20) -> str:
         """The end of a process's log."""
@@ -314,24 +358,29 @@ class ControlPlane:
                     "allocatable": {"cpu": "16384", "memory": "128Ti", "pods": "20000"},
                 },
             }
-            request = urllib.request.Request(
-                f"https://127.0.0.1:{self.port}/api/v1/nodes",
-                json.dumps(node).encode(),
-                {"Content-Type": "application/json"},
-            )
-            with urllib.request.urlopen(request, timeout=10, context=self._context):
-                pass
+            self._ask("/api/v1/nodes", node)
 
     def pids(self) -> dict[str, int]:
         """Process ids by name, for measurements."""
         return {name: process.pid for name, process in self._processes.items()}
 
 
+def _is_healthy(port: int) -> bool:
+    """A controller's own report. It makes its certificate itself, and nothing is sent to it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", timeout=5, context=context):
+        return True
+
+
 def main() -> None:
     directory = binaries()
     if directory is None:
         raise SystemExit(why_absent())
-    with ControlPlane(directory) as control_plane:
+    # Whoever says "end" gets the same end, however it is said. A shell's background jobs start deaf to Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), ControlPlane(directory) as control_plane:
         told = {
             "kubeconfig": str(control_plane.kubeconfig),
             "audit_log": str(control_plane.audit_log),

@@ -249,6 +249,14 @@ class Client:
 
         await until(ready, 30)
 
+    async def until_no_query_is_live(self) -> None:
+        """A compressed last page is read when nobody has polled its query again, which takes a moment to know."""
+
+        async def idle() -> bool:
+            return bool((await self.status())["summary"]["liveQueries"] == 0)
+
+        await until(idle, 30)
+
 
 async def until(happened: Callable[[], Awaitable[bool]], within: float = 10.0, every: float = 0.01) -> float:
     """Wait until `happened` says so; the seconds that it took."""

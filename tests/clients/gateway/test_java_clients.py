@@ -63,7 +63,7 @@ async def test_jdbc_does_all_that_applications_do(program: Path, tmp_path: Path)
             "metadata": "nation",
             "user": USER,
         }
-        assert (await gateway.client.status())["summary"]["liveQueries"] == 0
+        await gateway.client.until_no_query_is_live()
 
 
 @needs_jdbc

@@ -97,7 +97,7 @@ async def test_a_query_is_cancelled_while_it_runs(gateway: Front) -> None:
     await asyncio.to_thread(cursor.cancel)
     await asyncio.to_thread(thread.join, 20)
     assert not dispatcher.running()
-    assert (await gateway.client.status())["summary"]["liveQueries"] == 0
+    await gateway.client.until_no_query_is_live()
 
 
 @pytest.mark.parametrize("legacy", [True, False])

@@ -37,7 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skipped in one place, so that the summary says it in one line. Starting servers takes its time, too."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.timeout(400))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(400))
             if HOME is None and URL is None:
                 item.add_marker(pytest.mark.skip(reason=NONE))
 

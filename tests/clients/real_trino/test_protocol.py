@@ -77,7 +77,7 @@ async def test_queries_are_counted_whether_pages_are_compressed_or_not(front: Cl
         async with session.get(page["nextUri"], headers=headers) as reply:
             page = orjson.loads(await reply.read())
         assert page["error"]["errorName"] == "USER_CANCELED"
-        assert (await front.status())["summary"]["liveQueries"] == 0
+        await front.until_no_query_is_live()
 
 
 async def test_a_client_cancels_its_running_query(front: Client) -> None:

@@ -8,19 +8,16 @@ import pytest
 
 from tests.support import clusters
 from tests.support.clusters import Cluster
-from tests.support.control_plane import binaries, why_absent
+from tests.support.control_plane import ControlPlane
 from tests.support.kube_http import KubeHttp
 
 Both = tuple[KubeHttp, KubeHttp]
 
 
 @pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, Cluster]]:
-    directory = binaries()
-    if directory is None:
-        pytest.skip(why_absent())
-    with clusters.sandbox(tmp_path_factory.mktemp("sandbox")) as ours, clusters.real(directory) as real:
-        yield ours, real
+def pair(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, Cluster]]:
+    with clusters.sandbox(tmp_path_factory.mktemp("sandbox")) as ours:
+        yield ours, clusters.real(control_plane)
 
 
 @pytest.fixture
