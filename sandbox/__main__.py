@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import runpy
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -110,12 +111,13 @@ async def _started(sandbox: Sandbox, ready: asyncio.Event, stop: asyncio.Event) 
         ready.set()
         click.echo(sandbox.table())
         where = sandbox.where
+        programs = "" if shutil.which("kubectl-xtrinode") else f"PATH={Path(sys.executable).parent}:$PATH "
         click.echo(
             f"""
 kubeconfig   {where.kubeconfig}
 logs         {where.directory / "logs"}
 in another terminal:
-  export KUBECONFIG={where.kubeconfig}
+  export {programs}KUBECONFIG={where.kubeconfig}
   kubectl create namespace team-a && kubectl apply -f examples/
   kubectl-xtrinode get -A
   kubectl-xtrinode sql runtime-a -n team-a -e 'SELECT * FROM tpch.tiny.nation LIMIT 3'
