@@ -61,10 +61,15 @@ _PARSED = 256
 
 
 class Parsed(Generic[M]):
-    """Objects of one of our kinds: what is kept of them, and as their type, parsed once per version while in use."""
+    """Objects of one of our kinds: what is kept of them, and as their type, parsed once per version while in use.
 
-    def __init__(self, kind: type[M]) -> None:
+    An object may have come from a newer version of ours, or without a schema. A status that cannot be read is one that
+    was never written; a spec that cannot be read is InvalidObject, and `placeholder` takes its place where only the
+    rest is wanted."""
+
+    def __init__(self, kind: type[M], placeholder: Object) -> None:
         self._kind: type[M] = kind
+        self._placeholder = placeholder
         self._packing = Packing()
         self._known: LRUCache[Key, tuple[str, M | InvalidObject]] = LRUCache(_PARSED)
 
@@ -86,6 +91,11 @@ class Parsed(Generic[M]):
             raise known[1]
         return known[1]
 
+    def without_spec(self, declared: Declared) -> M:
+        """Metadata and status of an object that `of` refuses. Nothing may be concluded from the spec that it has."""
+        whole = self.whole(declared)
+        return self._parse({"metadata": whole["metadata"], "spec": self._placeholder, "status": whole.get("status")})
+
     def whole(self, declared: Declared) -> Object:
         return self._packing.unpack(declared.packed)
 
@@ -94,11 +104,20 @@ class Parsed(Generic[M]):
 
     def _read(self, key: Key, version: str, obj: Object) -> M:
         try:
-            found: M = parse(self._kind, obj)
+            found = self._parse(obj)
         except InvalidObject as error:
             self._known[key] = (version, error)
             raise
         self._known[key] = (version, found)
+        return found
+
+    def _parse(self, obj: Object) -> M:
+        try:
+            found: M = parse(self._kind, obj)
+        except InvalidObject as error:
+            if any(wrong.path.partition(".")[0] != "status" for wrong in error.errors):
+                raise
+            found = parse(self._kind, {key: value for key, value in obj.items() if key != "status"})
         return found
 
 
@@ -118,8 +137,8 @@ class Wake:
 class Caches:
     def __init__(self, client: KubeClient, wake: Wake) -> None:
         self._wake = wake
-        self.parsed_runtimes = Parsed(XTrinode)
-        self.parsed_catalogs = Parsed(XTrinodeCatalog)
+        self.parsed_runtimes = Parsed(XTrinode, {"size": "xs"})
+        self.parsed_catalogs = Parsed(XTrinodeCatalog, {"connector": {"tpch": {}}})
         self.runtimes: ShapedInformer[Declared] = ShapedInformer(
             client,
             XTRINODES,
@@ -261,7 +280,7 @@ class Caches:
         live = new or old
         assert live is not None
         namespace = live.ref.namespace
-        if live.routes:
+        if any(one is not None and one.routes for one in (old, new)):
             self._wake.routes()
             return
         if not live.is_ours:

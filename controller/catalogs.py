@@ -32,9 +32,7 @@ def plan_catalog(catalog: XTrinodeCatalog, children: tuple[Child, ...], publishe
     try:
         properties = checked_catalog(catalog)
     except InvalidObject as error:
-        # What was valid before stays mounted: running pods are not taken their catalog away.
-        status = _status(catalog, "Error", Reason.CATALOG_INVALID, f"the catalog cannot be used: {error}", now)
-        return CatalogPlan((), status, _announce(catalog, status, "Warning"))
+        return refused_catalog(catalog, error, now)
     name = catalog_config_map(catalog.metadata.name)
     wanted = catalog_digest(properties)
     manifest = {
@@ -65,6 +63,12 @@ def plan_catalog(catalog: XTrinodeCatalog, children: tuple[Child, ...], publishe
         updated = now
     status["lastUpdated"] = format_time(updated)
     return CatalogPlan((Apply(manifest), *stale), status, _announce(catalog, status, "Normal"))
+
+
+def refused_catalog(catalog: XTrinodeCatalog, error: InvalidObject, now: datetime) -> CatalogPlan:
+    """The ConfigMap stays as it was: pods that mount it may have to start again."""
+    status = _status(catalog, "Error", Reason.CATALOG_INVALID, f"the catalog cannot be used: {error}", now)
+    return CatalogPlan((), status, _announce(catalog, status, "Warning"))
 
 
 def failed_catalog(catalog: XTrinodeCatalog, message: str, now: datetime) -> dict[str, Any]:

@@ -18,9 +18,7 @@ from controller.suspension import Drain, Verdict, decide_drain
 from crds.v1 import meta
 from crds.v1.conditions import Reason
 from crds.v1.lifecycle import RouteState
-from crds.v1.meta import InvalidObject
 from crds.v1.runtime_shape import RuntimeShape
-from crds.v1.shape import resolve
 from crds.v1.xtrinode import XTrinode
 
 #: Deployments go first, so that no pod starts anew from what goes after.
@@ -29,10 +27,12 @@ _FIRST = "Deployment"
 _LOOK = 1.0
 
 
-def plan_deletion(x: XTrinode, observed: Observed, now: datetime, drain_poll: float, settle: float) -> Plan:
+def plan_deletion(
+    x: XTrinode, shape: RuntimeShape | None, observed: Observed, now: datetime, drain_poll: float, settle: float
+) -> Plan:
+    """`shape` None: nobody knows what the spec wants, and then nothing is waited for."""
     if meta.FINALIZER not in x.metadata.finalizers:
         return Plan()
-    shape = _shape(x)
     drain, started = _drain(x, observed, shape, now)
     if drain is not None and drain.verdict is Verdict.WAIT and shape is not None:
         return _waiting(x, observed, shape, drain, started, now, drain_poll if observed.route_settled else settle)
@@ -51,13 +51,6 @@ def plan_deletion(x: XTrinode, observed: Observed, now: datetime, drain_poll: fl
     left = [name for name in x.metadata.finalizers if name != meta.FINALIZER]
     actions.append(PatchOwner({"metadata": {"finalizers": left}}, x.metadata.resource_version))
     return Plan(tuple(actions), announcements=(Announcement("Finalized", "everything that was made for it is gone"),))
-
-
-def _shape(x: XTrinode) -> RuntimeShape | None:
-    try:
-        return resolve(x)
-    except InvalidObject:
-        return None
 
 
 def _drain(

@@ -128,7 +128,7 @@ def keep_child(obj: Object, packing: Packing) -> Live:
         created=sys.intern(metadata.get("creationTimestamp") or ""),
         deleting=bool(metadata.get("deletionTimestamp")),
         applied=str(annotations.get(APPLIED_HASH, "")),
-        routes=meta.ROUTES_LABEL in (metadata.get("labels") or {}),
+        routes=_is_of_routes(metadata),
         workload=read_workload(obj, _role(metadata["name"])) if kind == _DEPLOYMENT else None,
         packed=packing.pack(
             {
@@ -251,4 +251,9 @@ def _role(deployment: str) -> Role:
 
 def _is_ours(obj: Object) -> bool:
     labels = obj["metadata"].get("labels") or {}
-    return labels.get(meta.MANAGED_BY_LABEL) == meta.MANAGED_BY or meta.ROUTES_LABEL in labels
+    return labels.get(meta.MANAGED_BY_LABEL) == meta.MANAGED_BY or _is_of_routes(obj["metadata"])
+
+
+def _is_of_routes(metadata: Mapping[str, Any]) -> bool:
+    """Gateways find the table by this very value."""
+    return (metadata.get("labels") or {}).get(meta.ROUTES_LABEL) == "true"

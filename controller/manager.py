@@ -84,6 +84,8 @@ class Manager:
             live=lambda: self.caches.route_shards(settings.gateway_namespace),
             on_published=self.runtimes.add,
             on_written=self._routes_written,
+            count=self._wrote,
+            may_write=self._may_write,
         )
         self._trino = TrinoClient(timeout=settings.trino_timeout, proxy=settings.trino_proxy)
         self._events = EventRecorder(client, "xtrinode-controller")

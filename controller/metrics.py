@@ -132,9 +132,6 @@ class Metrics:
             registry=registry,
         )
         self.routes = Gauge("xtrinode_controller_routes", "Backends in the published routes", registry=registry)
-        self.route_writes = Counter(
-            "xtrinode_controller_route_writes", "Times the routes were written", registry=registry
-        )
         self.route_conflicts = Gauge(
             "xtrinode_controller_route_conflicts",
             "Claims of a hostname, header or default route that lost to an older one",

@@ -30,6 +30,7 @@ def observe(
     published: RouteState | None,
     route_settled: bool,
     conflicts: tuple[str, ...],
+    route_problem: str,
     last_active: datetime | None,
 ) -> Observed:
     namespace, name, uid = x.metadata.namespace, x.metadata.name, x.metadata.uid
@@ -45,7 +46,8 @@ def observe(
     workloads = {}
     for role in Role:
         live = caches.deployments.get(namespace, deployment_name(name, role))
-        if live is not None and live.workload is not None:
+        # What only has the name of one of ours is neither scaled nor drained.
+        if live is not None and live.workload is not None and live.is_owned_by(uid):
             workloads[role] = live.workload
     return Observed(
         workloads=workloads,
@@ -62,6 +64,7 @@ def observe(
         published=published,
         route_settled=route_settled,
         conflicts=conflicts,
+        route_problem=route_problem,
         last_active=last_active,
     )
 

@@ -130,6 +130,7 @@ class Observed:
     published: RouteState | None = None  # this runtime's backend in the live routes; None: not in them
     route_settled: bool = False  # `published` has been so for long enough that no query is on its way
     conflicts: tuple[str, ...] = ()  # selectors that this runtime wants and an older one has, in words
+    route_problem: str = ""  # why this runtime's route cannot be written as it should be
     activity: Activity | None = None  # None: the coordinator was not asked
     last_active: datetime | None = None  # newest activity known from earlier observations
 

@@ -89,7 +89,7 @@ def plan(
 ) -> Plan:
     """`shape_of` and `rendering_of` are there for a caller that remembers their answers; both are pure."""
     if x.metadata.deletion_timestamp is not None:
-        return plan_deletion(x, observed, now, rules.drain_poll, rules.route_settle)
+        return plan_deletion(x, _resolved(x), observed, now, rules.drain_poll, rules.route_settle)
     intake = take_commands(x)
     if intake.suspended is not None and intake.suspended != x.spec.suspended:
         x = x.model_copy(update={"spec": x.spec.model_copy(update={"suspended": intake.suspended})})
@@ -106,6 +106,21 @@ def plan(
     except InvalidObject as error:
         return _invalid(x, observed, error, owner_patch, now)
     return _Look(x, shape, observed, now, rules, rendering_of, owner_patch, intake.command).plan()
+
+
+def plan_unreadable(x: XTrinode, error: InvalidObject, observed: Observed, now: datetime, rules: Rules) -> Plan:
+    """For an object whose spec has not even the form of one; `x` has all but the spec."""
+    if x.metadata.deletion_timestamp is not None:
+        return plan_deletion(x, None, observed, now, rules.drain_poll, rules.route_settle)
+    return _invalid(x, observed, error, {}, now)
+
+
+def _resolved(x: XTrinode) -> RuntimeShape | None:
+    """To be deleted, a spec need not be sound."""
+    try:
+        return resolve(x)
+    except InvalidObject:
+        return None
 
 
 def _invalid(x: XTrinode, observed: Observed, error: InvalidObject, owner_patch: dict[str, Any], now: datetime) -> Plan:
@@ -365,6 +380,7 @@ class _Look:
             blocked="; ".join(self._troubles()),
             published=self.observed.published,
             conflicts=self.observed.conflicts,
+            route_problem=self.observed.route_problem,
             autoscaler=_NO_KEDA if self.shape.workers.keda is not None else "",
             workers=_ready_workers(self.observed),
             drain_started=drain_started,
@@ -390,7 +406,8 @@ class _Look:
             return Situation.ABSENT, Reason.RUNTIME_NOT_READY, "creating the runtime's objects"
         waits = list(self._waits())
         if not waits and state is RouteState.RUNNING and self.observed.published is not RouteState.RUNNING:
-            waits.append("for the gateway's route")
+            problem = self.observed.route_problem
+            waits.append("for the gateway's route" + (f": {problem}" if problem else ""))
         if waits:
             troubles = self._troubles()
             told = f"waiting {', '.join(waits)}" + (f": {'; '.join(troubles)}" if troubles else "")

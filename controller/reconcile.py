@@ -21,12 +21,12 @@ from cachetools import LRUCache
 
 from controller.actions import Announcement, EndQueries, PatchOwner, Plan
 from controller.caches import Caches, Parsed
-from controller.catalogs import failed_catalog, plan_catalog
+from controller.catalogs import failed_catalog, plan_catalog, refused_catalog
 from controller.execute import ActionFailed, Executor
 from controller.kept import Declared, Key
 from controller.observe import children, observe, published_digest
 from controller.observed import Activity, ObjectRef, Observed
-from controller.plan import Rules, plan, sound_shape
+from controller.plan import Rules, plan, plan_unreadable, sound_shape
 from controller.reading import merged
 from controller.render import Inputs, Rendering, render
 from controller.route_book import RouteBook
@@ -156,10 +156,11 @@ class RuntimeReconciler:
         try:
             x = self._caches.parsed_runtimes.of(declared)
         except InvalidObject as error:
-            # Not even its form is right: the CRD was older, or somebody removed its schema.
-            self._events.event(declared.reference(), "Warning", "InvalidSpec", f"the object cannot be read: {error}")
-            raise RetryLater(f"cannot be read: {error}") from error
-        planned = await self._plan(x)
+            # Not even its form is right: the CRD is older or newer than we are, or somebody removed its schema.
+            x = self._caches.parsed_runtimes.without_spec(declared)
+            planned = plan_unreadable(x, error, self._observe(x), self._clock(), self._rules)
+        else:
+            planned = await self._plan(x)
         if not planned.keep_route:
             self._routes.put(key, planned.route)
         status = planned.status
@@ -185,23 +186,27 @@ class RuntimeReconciler:
             raise RetryLater(str(failure)) from failure
         return planned.requeue_after
 
-    async def _plan(self, x: XTrinode) -> Plan:
+    def _observe(self, x: XTrinode) -> Observed:
         key = (x.metadata.namespace, x.metadata.name)
         known = self._active.get(key)
-        observed = observe(
+        return observe(
             self._caches,
             x,
             published=self._routes.published(key),
             route_settled=self._routes.is_settled(key),
             conflicts=self._routes.conflicts_of(key),
+            route_problem=self._routes.problem_of(key),
             last_active=known[1] if known is not None and known[0] == x.metadata.uid else None,
         )
+
+    async def _plan(self, x: XTrinode) -> Plan:
+        observed = self._observe(x)
         planned = self._decide(x, observed)
         if not planned.ask:
             return planned
         activity = await self._ask(x, observed)
         if activity.newest is not None:
-            self._active[key] = (x.metadata.uid, activity.newest)
+            self._active[x.metadata.namespace, x.metadata.name] = (x.metadata.uid, activity.newest)
         return self._decide(x, replace(observed, activity=activity))
 
     def _decide(self, x: XTrinode, observed: Observed) -> Plan:
@@ -331,15 +336,14 @@ class CatalogReconciler:
         declared = self._own.get(key)
         if declared is None or declared.deleting:
             return None
+        uid = declared.uid
         try:
             catalog = self._caches.parsed_catalogs.of(declared)
+            published = published_digest(self._caches, catalog)
+            planned = plan_catalog(catalog, children(self._caches, uid), published, self._clock())
         except InvalidObject as error:
-            self._events.event(declared.reference(), "Warning", "InvalidSpec", f"the object cannot be read: {error}")
-            raise RetryLater(f"cannot be read: {error}") from error
-        uid = catalog.metadata.uid
-        planned = plan_catalog(
-            catalog, children(self._caches, uid), published_digest(self._caches, catalog), self._clock()
-        )
+            catalog = self._caches.parsed_catalogs.without_spec(declared)
+            planned = refused_catalog(catalog, error, self._clock())
         status = planned.status
         failure: ActionFailed | None = None
         try:

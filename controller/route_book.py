@@ -19,7 +19,7 @@ import orjson
 
 from controller.actions import MANAGER
 from controller.routing import entries_of
-from crds.client.errors import ApiError, NotFound
+from crds.client.errors import ApiError, NotFound, Unavailable
 from crds.client.resources import CONFIG_MAPS
 from crds.client.retry import backoff
 from crds.client.transport import KubeClient
@@ -41,13 +41,16 @@ log = logging.getLogger("controller.routes")
 
 #: Pause after a write, as a multiple of what the write took.
 _REST = 4.0
+#: Seconds until a copy that does not lead at the moment looks again.
+_LAPSED = 1.0
 
 Key = tuple[str, str]
 Object = dict[str, Any]
 
 
 class RouteBook:
-    """`delay` and `settle` in seconds. `on_published` hears of every runtime whose published state changed."""
+    """`delay` and `settle` in seconds. `on_published` hears of every runtime whose published state changed, and of
+    those that wait for a table that cannot be written."""
 
     def __init__(
         self,
@@ -59,6 +62,8 @@ class RouteBook:
         live: Callable[[], list[Object]],
         on_published: Callable[[Key], None],
         on_written: Callable[[int, int], None] = lambda backends, conflicts: None,
+        count: Callable[[str, str], None] = lambda verb, kind: None,
+        may_write: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
@@ -68,6 +73,8 @@ class RouteBook:
         self._live = live
         self._on_published = on_published
         self._on_written = on_written
+        self._count = count
+        self._may_write = may_write
         self._clock = clock
         self._entries: dict[str, RuntimeRoute] = {}
         self._published: dict[str, tuple[RouteState, float]] = {}
@@ -109,6 +116,12 @@ class RouteBook:
         name = object_key(*key)
         return tuple(str(conflict) for conflict in self.conflicts if conflict.loser == name)
 
+    def problem_of(self, key: Key) -> str:
+        """Why the table does not say of the runtime what it should, "" when nothing is in the way."""
+        entry = self._entries.get(object_key(*key))
+        wanted = entry.backend.state if entry is not None else None
+        return "" if self.published(key) is wanted else self.last_error
+
     def is_settled(self, key: Key) -> bool:
         """Whether the runtime's published state takes no new statements, and has not for long enough."""
         found = self._published.get(object_key(*key))
@@ -124,22 +137,37 @@ class RouteBook:
         while True:
             await self._dirty.wait()
             await asyncio.sleep(pause)
+            if not self._may_write():
+                # The Lease ran out by the clock; that this term is over comes to us as a cancellation.
+                pause = _LAPSED
+                continue
             self._dirty.clear()
             started = self._clock()
             try:
                 await self.write()
             except ApiError as error:
                 failures += 1
-                told = _explain(error, self._namespace)
-                if told != self.last_error:
-                    log.error("the routes were not written: %s", told)
-                self.last_error = told
-                self._dirty.set()
+                self._failed(error)
                 pause = backoff(failures, base=0.2, cap=15.0)
                 continue
             failures, self.last_error = 0, ""
             # A large table takes its time, and in a burst it is outdated at once: four fifths go to everything else.
             pause = max(self._delay, _REST * (self._clock() - started))
+
+    def _failed(self, error: ApiError) -> None:
+        self._dirty.set()
+        if not self._live():
+            # With its ConfigMaps, or their namespace, the table itself went: no gateway has a route any more.
+            self._note({}, set())
+        told = _explain(error, self._namespace)
+        if told == self.last_error:
+            return
+        log.error("the routes were not written: %s", told)
+        self.last_error = told
+        if not isinstance(error, Unavailable):  # nobody could be told anyway
+            for name, entry in self._entries.items():
+                if self._state(name) is not entry.backend.state:
+                    self._tell(name)
 
     async def write(self) -> None:
         """Folds and writes what differs. Raises ApiError."""
@@ -175,12 +203,14 @@ class RouteBook:
             manager=MANAGER,
             force=True,
         )
+        self._count("apply", CONFIG_MAPS.kind)
 
     async def _remove_shard(self, name: str) -> None:
         try:
             await self._client.delete(CONFIG_MAPS, name, self._namespace)
         except NotFound:
             return
+        self._count("delete", CONFIG_MAPS.kind)
 
     def _note(self, states: dict[str, RouteState], losers: set[str]) -> None:
         now = self._clock()
@@ -191,8 +221,11 @@ class RouteBook:
             else:
                 del self._published[name]
         for name in sorted(changed | losers):
-            namespace, _, own = name.partition("/")
-            self._on_published((namespace, own))
+            self._tell(name)
+
+    def _tell(self, name: str) -> None:
+        namespace, _, own = name.partition("/")
+        self._on_published((namespace, own))
 
     def _state(self, name: str) -> RouteState | None:
         found = self._published.get(name)

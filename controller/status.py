@@ -58,6 +58,8 @@ class Report:
     published: RouteState | None = None
     conflicts: tuple[str, ...] = ()
     """Selectors of the route that belong to another runtime."""
+    route_problem: str = ""
+    """Why the route could not be published."""
     autoscaler: str = ""
     """Why nobody scales the workers although somebody should."""
     workers: int = 0
@@ -217,6 +219,8 @@ def _conditions(x: XTrinode, report: Report, now: datetime) -> list[dict[str, An
     running = report.published is RouteState.RUNNING
     if report.conflicts:
         put(ConditionType.GATEWAY_READY, False, Reason.ROUTE_CONFLICT, "; ".join(report.conflicts))
+    elif report.route_problem:
+        put(ConditionType.GATEWAY_READY, False, Reason.GATEWAY_REGISTRATION_FAILED, report.route_problem)
     else:
         put(
             ConditionType.GATEWAY_READY,

@@ -30,7 +30,7 @@ def test_the_names_are_those_of_controller_runtime():
 
 def test_a_runtime_is_described_while_it_is_there_and_no_longer():
     metrics = Metrics()
-    parsed = Parsed(XTrinode)
+    parsed = Parsed(XTrinode, {"size": "xs"})
     status = {"phase": "Ready", "workers": 3, "conditions": [{"type": "Ready", "status": "True"}]}
     runtimes = [parsed.keep({"metadata": {"namespace": "team-a", "name": "x"}, "status": status})]
     metrics.describe(lambda: runtimes, [Watched("pods", lambda: 7)])
@@ -47,7 +47,7 @@ def test_a_runtime_is_described_while_it_is_there_and_no_longer():
 def test_the_page_is_what_a_scraper_reads():
     metrics = Metrics()
     conditions = [{"type": 'odd "type" \\', "status": "Unknown"}]
-    parsed = Parsed(XTrinode)
+    parsed = Parsed(XTrinode, {"size": "xs"})
     kept = parsed.keep({"metadata": {"namespace": "n", "name": "x"}, "status": {"conditions": conditions}})
     metrics.describe(lambda: [kept], [])
     families = {family.name: family for family in text_string_to_metric_families(metrics.page().decode())}

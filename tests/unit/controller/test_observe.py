@@ -139,14 +139,14 @@ def runtime(version="1", size="xs", **status):
 
 
 def test_an_object_is_parsed_once_per_version():
-    parsed = Parsed(XTrinode)
+    parsed = Parsed(XTrinode, {"size": "xs"})
     kept = parsed.keep(runtime())
     assert parsed.of(kept) is parsed.of(kept)
     assert parsed.of(parsed.keep(runtime("2"))) is not parsed.of(kept)
 
 
 def test_an_object_that_was_forgotten_is_read_again_from_what_is_kept():
-    parsed = Parsed(XTrinode)
+    parsed = Parsed(XTrinode, {"size": "xs"})
     kept = parsed.keep(runtime(phase="Ready"))
     parsed.forget(kept.key)
     assert (parsed.of(kept).spec.size, parsed.of(kept).status.phase) == ("xs", "Ready")
@@ -154,11 +154,25 @@ def test_an_object_that_was_forgotten_is_read_again_from_what_is_kept():
 
 
 def test_an_object_that_cannot_be_parsed_says_so_every_time():
-    parsed = Parsed(XTrinode)
+    parsed = Parsed(XTrinode, {"size": "xs"})
     kept = parsed.keep(runtime(size="huge"))
     for _ in range(2):
         with pytest.raises(InvalidObject, match=r"spec\.size"):
             parsed.of(kept)
+
+
+def test_a_status_that_cannot_be_read_was_never_written():
+    parsed = Parsed(XTrinode, {"size": "xs"})
+    of_tomorrow = parsed.keep(runtime(size="m", phase="Hibernating", workers=3))
+    assert (parsed.of(of_tomorrow).spec.size, parsed.of(of_tomorrow).status.phase) == ("m", None)
+    worse = parsed.keep(runtime(size="huge", phase="Hibernating"))
+    assert parsed.without_spec(worse).metadata.name == "x"
+
+
+def test_of_a_spec_that_cannot_be_read_the_rest_is_known():
+    parsed = Parsed(XTrinode, {"size": "xs"})
+    rest = parsed.without_spec(parsed.keep(runtime(size="huge", phase="Ready")))
+    assert (rest.metadata.uid, rest.status.phase) == ("u", "Ready")
 
 
 json = st.recursive(
@@ -171,7 +185,7 @@ statuses = st.fixed_dictionaries({}, optional={"phase": json, "workers": json, "
 
 @given(st.fixed_dictionaries({}, optional={"spec": json, "status": statuses}))
 def test_whatever_got_in_without_a_schema_is_kept_and_refused_when_it_is_read(parts):
-    parsed = Parsed(XTrinode)
+    parsed = Parsed(XTrinode, {"size": "xs"})
     whole = {**runtime(), **parts}
     kept = parsed.keep(whole)
     assert parsed.whole(kept) == whole
@@ -181,7 +195,7 @@ def test_whatever_got_in_without_a_schema_is_kept_and_refused_when_it_is_read(pa
 
 
 def test_a_wish_changes_with_the_spec_and_not_with_the_status():
-    parsed = Parsed(XTrinode)
+    parsed = Parsed(XTrinode, {"size": "xs"})
     kept = parsed.keep(runtime())
     told = parsed.keep(runtime("2", phase="Ready", workers=2, conditions=[{"type": "Ready", "status": "True"}]))
     assert told.wish == kept.wish
