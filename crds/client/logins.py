@@ -57,7 +57,10 @@ async def of_context(chosen: Context, where: str) -> Login:
 def of_authority(path: str, where: str) -> ssl.SSLContext:
     """The TLS context for a server whose authority is in the file `path`."""
     try:
-        return ssl.create_default_context(cafile=path)
+        # Not the default context: since Python 3.13 it refuses authorities that kubectl takes.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cafile=path)
+        return context
     except (ssl.SSLError, OSError, ValueError) as error:
         raise _unloadable(where, error) from error
 

@@ -92,7 +92,10 @@ def server_context(credentials: Credentials) -> ssl.SSLContext:
 def client_context(ca_pem: bytes | str) -> ssl.SSLContext:
     """A context that trusts exactly `ca_pem` (a webhook's caBundle, a kubeconfig's authority)."""
     text = ca_pem.decode("ascii") if isinstance(ca_pem, bytes) else ca_pem
-    return ssl.create_default_context(cadata=text)
+    # Not the default context: since Python 3.13 it refuses authorities that kube-apiserver takes.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=text)
+    return context
 
 
 def kubeconfig(

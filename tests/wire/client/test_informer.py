@@ -309,13 +309,15 @@ async def test_a_watch_that_lived_is_resumed_at_once_and_clears_the_back_off(wor
     world.watch.refuse(refusal(503, ""), refusal(503, ""))
     async with running(world.informer(clock=lambda: now)):
         feed = await first_watch(world)
+        feed.send("ADDED", obj("a", "6"))
+        await world.until_told(1)  # now our side knows that the watch is open
         pauses = len(world.pauses)
         now += 300.0
         feed.end()
-        short = await first_watch(world)
+        short = await first_watch(world, "6")
         assert len(world.pauses) == pauses == 2
         short.end()
-        await first_watch(world)
+        await first_watch(world, "6")
     assert world.pauses[2] == pytest.approx(0.8)
 
 

@@ -155,7 +155,9 @@ async def test_the_health_command_reads_the_configured_port(tmp_path: Path) -> N
     url = await url_of(process)
     port = url.rsplit(":", 1)[1]
     (tmp_path / "config.properties").write_text(f"http-server.http.port={port}\n")
-    for etc_dir, expected in ((tmp_path, 0), (tmp_path / "nowhere", 1)):
+    (tmp_path / "nobody").mkdir()
+    (tmp_path / "nobody" / "config.properties").write_text("http-server.http.port=1\n")
+    for etc_dir, expected in ((tmp_path, 0), (tmp_path / "nobody", 1)):
         check = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "sandbox.trino.health", "--etc-dir", str(etc_dir), "--timeout", "2"
         )
