@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from crds.v1 import connectors, names
+from crds.v1 import addresses, connectors, names
 from crds.v1 import xtrinodecatalog as kinds
 from crds.v1.fields import SecretKeySelector
 from crds.v1.meta import FieldError
@@ -107,7 +108,7 @@ def secrets_come_in_pairs(at: Subject) -> Errors:
 def catalog_types_are_known(at: Subject) -> Errors:
     known = {
         kinds.DeltaLake: ("glue", "hive", "hive_metastore"),
-        kinds.Iceberg: ("hive", "hive_metastore", "glue", "jdbc", "rest", "nessie", "snowflake", "s3tables"),
+        kinds.Iceberg: ("hive", "hive_metastore", "glue", "jdbc", "rest", "nessie", "snowflake"),
         kinds.Lakehouse: ("iceberg", "delta", "delta_lake", "hive"),
     }.get(type(at.block))
     if known is None:
@@ -115,8 +116,114 @@ def catalog_types_are_known(at: Subject) -> Errors:
     value = str(getattr(at.block, "catalog_type", ""))
     if value.strip() and value.strip().lower() not in known:
         yield FieldError(f"{at.path}.catalogType", f"must be one of {', '.join(known)}", "NotSupported", value)
-    if isinstance(at.block, kinds.DeltaLake) and value.strip().lower() != "glue" and not at.block.warehouse_uri:
-        yield FieldError(f"{at.path}.warehouseURI", "a Hive metastore needs its URI here", "Required")
+
+
+Check = Callable[[str], str | None]
+#: (field of spec.connector, its address field) -> what that address must be.
+_ADDRESSES: dict[tuple[str, str], Check] = {
+    ("cassandra", "contactPoints"): addresses.hosts,
+    ("druid", "brokerURL"): addresses.druid,
+    ("elasticsearch", "host"): addresses.host,
+    ("hive", "metastoreURI"): addresses.metastores,
+    ("hive", "s3Endpoint"): addresses.http_url,
+    ("hudi", "metastoreURI"): addresses.metastores,
+    ("kafka", "kafkaNodes"): addresses.hosts_with_ports,
+    ("lakehouse", "metastoreURI"): addresses.metastores,
+    ("loki", "uri"): addresses.http_url,
+    ("mongodb", "connectionURI"): addresses.mongodb,
+    ("openSearch", "host"): addresses.host,
+    ("pinot", "controllerURLs"): addresses.controllers,
+    ("prometheus", "uri"): addresses.http_url,
+    ("redis", "nodes"): addresses.hosts_with_ports,
+    ("thrift", "host"): addresses.host,
+    **{(field, "connectionURL"): partial(addresses.jdbc, field) for field in addresses.JDBC},
+}
+
+
+def addresses_are_usable(at: Subject) -> Errors:
+    """A single address that Trino cannot read keeps every catalog of the runtime from being served."""
+    checks = {name: check for (field, name), check in _ADDRESSES.items() if field == at.field}
+    if isinstance(at.block, kinds.DeltaLake | kinds.Iceberg) and _keeps_a_metastore(at.block):
+        checks["warehouseURI"] = addresses.metastores
+    if any(key.startswith("hive.metastore.http.client.") for key in at.block.properties):
+        # Thrift over HTTP: its addresses are URLs.
+        checks = {
+            name: addresses.http_url if check is addresses.metastores else check for name, check in checks.items()
+        }
+    for name, info in type(at.block).model_fields.items():
+        check, value = checks.get(info.alias or name), getattr(at.block, name)
+        for where, text in _texts(f"{at.path}.{info.alias or name}", value):
+            problem = check(text) if check and text.strip() else None
+            if problem:
+                yield FieldError(where, problem, "Invalid", text)
+
+
+def _texts(path: str, value: object) -> list[tuple[str, str]]:
+    if isinstance(value, tuple):
+        return [(f"{path}[{index}]", text) for index, text in enumerate(value)]
+    return [(path, value)] if isinstance(value, str) else []
+
+
+def _keeps_a_metastore(block: kinds.DeltaLake | kinds.Iceberg) -> bool:
+    """Whether warehouseURI is the address of a Hive metastore. (An Iceberg warehouse in a bucket is only warned of.)"""
+    kind, uri = connectors.iceberg_type(block.catalog_type), block.warehouse_uri or ""
+    return kind == "hive_metastore" and (isinstance(block, kinds.DeltaLake) or connectors.is_metastore(uri))
+
+
+METASTORE = "hive.metastore.uri"
+#: Type of an Iceberg catalog -> properties without which Trino does not start, and the field that makes one of them.
+_ICEBERG_NEEDS: dict[str, tuple[tuple[str, str | None], ...]] = {
+    "hive_metastore": ((METASTORE, "warehouseURI"),),
+    "rest": (("iceberg.rest-catalog.uri", None),),
+    "jdbc": (
+        ("iceberg.jdbc-catalog.driver-class", None),
+        ("iceberg.jdbc-catalog.connection-url", None),
+        ("iceberg.jdbc-catalog.catalog-name", None),
+        ("iceberg.jdbc-catalog.default-warehouse-dir", "warehouseURI"),
+    ),
+    "nessie": (
+        ("iceberg.nessie-catalog.uri", None),
+        ("iceberg.nessie-catalog.default-warehouse-dir", "warehouseURI"),
+    ),
+    "snowflake": tuple(
+        (f"iceberg.snowflake-catalog.{key}", None) for key in ("account-uri", "user", "password", "database")
+    ),
+}
+
+
+def needed_properties_are_there(at: Subject) -> Errors:
+    needed: tuple[tuple[str, str | None], ...] = ()
+    match at.block:
+        case kinds.Iceberg():
+            needed = _ICEBERG_NEEDS.get(connectors.iceberg_type(at.block.catalog_type), ())
+        case kinds.DeltaLake() if _keeps_a_metastore(at.block):
+            needed = ((METASTORE, "warehouseURI"),)
+        case kinds.Lakehouse() if "hive.metastore" not in at.block.properties:
+            needed = ((METASTORE, "metastoreURI"),)
+        case kinds.Mongodb():
+            needed = (("mongodb.connection-url", "connectionURI"),)
+        case _:
+            return
+    plain, secret = connectors.generated(at.field, at.block)
+    there = {*plain, *secret, *at.block.properties, *at.block.property_secret_refs}
+    for key, field in needed:
+        if key in there:
+            continue
+        kept = "propertySecretRefs" if plaintext_secret(key, "") else "properties"
+        elsewhere = f"{at.path}.{kept}[{key}]"
+        if field:
+            message = f"this catalog needs it, here or as {at.path}.properties[{key}] or propertySecretRefs[{key}]"
+            yield FieldError(f"{at.path}.{field}", message, "Required")
+        else:
+            yield FieldError(elsewhere, "Trino does not start without it", "Required")
+
+
+def metastore_is_the_one_named(at: Subject) -> Errors:
+    key = "hive.metastore"
+    kind = at.block.properties.get(key, "thrift")
+    if isinstance(at.block, kinds.Hive | kinds.Hudi) and kind.strip().lower() != "thrift":
+        message = f"contradicts {at.path}.metastoreURI; for another metastore use the connector custom"
+        yield FieldError(f"{at.path}.properties[{key}]", message, "Invalid", kind)
 
 
 def credentials_are_a_path(at: Subject) -> Errors:
@@ -128,15 +235,6 @@ def credentials_are_a_path(at: Subject) -> Errors:
             yield FieldError(f"{at.path}.credentialsFile", message, "Forbidden")
 
 
-def mongodb_has_an_address(at: Subject) -> Errors:
-    key = "mongodb.connection-url"
-    if isinstance(at.block, kinds.Mongodb) and not (
-        at.block.connection_uri or key in at.block.property_secret_refs or key in at.block.properties
-    ):
-        message = f"needed, here or (with a password in it) as {at.path}.propertySecretRefs[{key}]"
-        yield FieldError(f"{at.path}.connectionURI", message, "Required")
-
-
 Rule = Callable[[Subject], Errors]
 RULES: tuple[Rule, ...] = (
     name_fits,
@@ -146,5 +244,7 @@ RULES: tuple[Rule, ...] = (
     secrets_come_in_pairs,
     catalog_types_are_known,
     credentials_are_a_path,
-    mongodb_has_an_address,
+    addresses_are_usable,
+    needed_properties_are_there,
+    metastore_is_the_one_named,
 )

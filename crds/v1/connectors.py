@@ -63,6 +63,7 @@ class CatalogProperties:
 
 CONNECTOR_NAME = "connector.name"
 _CASSANDRA_POLICY = "cassandra.load-policy."
+_NATIVE_S3 = "fs.native-s3.enabled"
 PASSWORD = "connection-password"  # noqa: S105  # a property's name
 
 Secrets = dict[str, SecretKeySelector]
@@ -104,12 +105,24 @@ def _cassandra(block: kinds.Cassandra, made: _Made) -> None:
         made.put(f"{_CASSANDRA_POLICY}use-dc-aware", "false")
 
 
+def _native_s3(block: Connector, made: _Made) -> None:
+    """Whoever says anything about S3 means Trino's own client. It needs a region even where the endpoint has none."""
+    given = {*block.properties, *block.property_secret_refs}
+    if not any(key.startswith("s3.") for key in (*given, *made.plain, *made.secret)):
+        return
+    if _NATIVE_S3 not in given:
+        made.put(_NATIVE_S3, "true")
+    if "s3.endpoint" in {*given, *made.plain} and "s3.region" not in given:
+        made.put("s3.region", "us-east-1")
+
+
 def _delta_lake(block: kinds.DeltaLake, made: _Made) -> None:
     kind = block.catalog_type.strip().lower()
     if kind == "glue":
         made.put("hive.metastore", "glue")
     elif kind in {"hive", "hive_metastore"}:
         made.put("hive.metastore.uri", block.warehouse_uri)
+    _native_s3(block, made)
 
 
 def _druid(block: kinds.Druid, made: _Made) -> None:
@@ -149,12 +162,12 @@ def _hive(block: kinds.Hive, made: _Made) -> None:
     made.put("s3.endpoint", block.s3_endpoint)
     made.put_secret("s3.aws-access-key", block.s3_access_key_secret)
     made.put_secret("s3.aws-secret-key", block.s3_secret_key_secret)
-    if block.s3_endpoint or block.s3_access_key_secret or block.s3_secret_key_secret:
-        made.put("fs.native-s3.enabled", "true")
+    _native_s3(block, made)
 
 
 def _hudi(block: kinds.Hudi, made: _Made) -> None:
     made.put("hive.metastore.uri", block.metastore_uri)
+    _native_s3(block, made)
 
 
 _ICEBERG_WAREHOUSE = {
@@ -163,7 +176,11 @@ _ICEBERG_WAREHOUSE = {
     "nessie": "iceberg.nessie-catalog.default-warehouse-dir",
     "glue": "hive.metastore.glue.default-warehouse-dir",
 }
-_METASTORE_SCHEMES = ("thrift://", "http://", "https://")
+
+
+def is_metastore(uri: str) -> bool:
+    """Whether a warehouseURI means a Hive metastore rather than a place for files."""
+    return uri.strip().lower().startswith(("thrift:", "http:", "https:"))
 
 
 def iceberg_type(catalog_type: str) -> str:
@@ -176,7 +193,7 @@ def warehouse_property(catalog_type: str, uri: str) -> str | None:
     """The property that an Iceberg catalog's warehouseURI becomes; None: this type has no use for it."""
     kind = iceberg_type(catalog_type)
     if kind == "hive_metastore":
-        return "hive.metastore.uri" if uri.startswith(_METASTORE_SCHEMES) else None
+        return "hive.metastore.uri" if is_metastore(uri) else None
     return _ICEBERG_WAREHOUSE.get(kind)
 
 
@@ -186,6 +203,7 @@ def _iceberg(block: kinds.Iceberg, made: _Made) -> None:
         key = warehouse_property(block.catalog_type, block.warehouse_uri)
         if key:
             made.put(key, block.warehouse_uri)
+    _native_s3(block, made)
 
 
 def _kafka(block: kinds.Kafka, made: _Made) -> None:
@@ -198,6 +216,7 @@ def _lakehouse(block: kinds.Lakehouse, made: _Made) -> None:
     if block.metastore_uri:
         made.put("hive.metastore", "thrift")
         made.put("hive.metastore.uri", block.metastore_uri)
+    _native_s3(block, made)
 
 
 def _uri(connector: str) -> Callable[[kinds.Uri, _Made], None]:

@@ -209,7 +209,10 @@ def _field_error(item: Any) -> FieldError:
     shown = value if isinstance(value, (str, int, float, bool)) and kind != "Required" else None
     if item["type"] == "extra_forbidden":
         shown = None
-    return FieldError(field_path(item["loc"]), message, kind, shown)
+    where = item["loc"]
+    if where and where[-1] == "[key]":  # pydantic's way to say that it is about the key and not its value
+        where = where[:-1]
+    return FieldError(field_path(where), message, kind, shown)
 
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from crds.v1.fields import ConfigMapMount, SecretMount
+from crds.v1.fields import ConfigMapMount, Labels, SecretMount
 from crds.v1.meta import FieldError, InvalidObject, parse, to_dict
 
 PATH = "spec.valuesOverlay"
@@ -244,7 +244,7 @@ class Role(Part):
 
     config: RoleConfig = Field(default_factory=RoleConfig)
     additional_jvm_config: Lines = Field(default=(), alias="additionalJVMConfig")
-    labels: Texts = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
     annotations: Texts = Field(default_factory=dict)
     deployment: Deployment = Field(default_factory=Deployment)
     termination_grace_period_seconds: Annotated[int, Field(ge=0)] | None = None
@@ -282,7 +282,7 @@ class Overlay(Part):
     security_context: dict[str, Any] | None = None
     container_security_context: dict[str, Any] | None = None
     share_process_namespace: ShareProcessNamespace = Field(default_factory=ShareProcessNamespace)
-    common_labels: Texts = Field(default_factory=dict)
+    common_labels: Labels = Field(default_factory=dict)
     service: Service = Field(default_factory=Service)
     service_account: ServiceAccount = Field(default_factory=ServiceAccount)
     network_policy: NetworkPolicy = Field(default_factory=NetworkPolicy)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from crds.v1 import memory, pod_security
 from crds.v1 import overlay as overlays
-from crds.v1.meta import FieldError
-from crds.v1.overlay import PATH, Overlay
+from crds.v1.meta import FieldError, InvalidObject, parse
+from crds.v1.overlay import PATH, JmxExporter, Overlay
 from crds.v1.properties import parse as parse_properties
 from crds.v1.quantity import parse_trino_data_size
 from crds.v1.trino_files import AUTHENTICATION_TYPE, FIXED_KEYS
@@ -31,25 +32,16 @@ _GONE = {
 
 
 _ENVIRONMENT = re.compile(r"[a-z0-9][_a-z0-9]*\Z")
+_TRINO_DURATION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})? ?(ns|us|ms|s|m|h|d)\Z")
 _FILE_NAME = re.compile(r"[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,252}\Z")
-
-
-def privileged(context: object, path: str) -> Iterator[FieldError]:
-    """Errors for a security context that gives a container more than a runtime needs."""
-    if not isinstance(context, Mapping):
-        return
-    for key in ("privileged", "allowPrivilegeEscalation"):
-        if context.get(key) is True:
-            yield FieldError(f"{path}.{key}", "must not be true", "Forbidden")
-    capabilities = context.get("capabilities")
-    if isinstance(capabilities, Mapping) and capabilities.get("add"):
-        yield FieldError(f"{path}.capabilities.add", "must be empty", "Forbidden")
 
 
 def check(spec: XTrinodeSpec, overlay: Overlay) -> Iterator[FieldError]:
     """Everything that is wrong in the overlay of a spec."""
     raw = spec.values_overlay or {}
     yield from _denied(raw)
+    yield from _exporters(overlay)
+    yield from _options(overlay)
     yield from _lines(overlay)
     yield from _files(overlay)
     yield from _names(overlay)
@@ -67,11 +59,8 @@ def _denied(raw: Mapping[str, object]) -> Iterator[FieldError]:
     if isinstance(service, Mapping) and service.get("type") not in {None, "", "ClusterIP"}:
         message = "must be ClusterIP; clients come in through the gateway"
         yield FieldError(f"{PATH}.service.type", message, "Forbidden", service["type"])
-    yield from privileged(raw.get("containerSecurityContext"), f"{PATH}.containerSecurityContext")
-    jmx = raw.get("jmx")
-    exporter = jmx.get("exporter") if isinstance(jmx, Mapping) else None
-    if isinstance(exporter, Mapping):
-        yield from privileged(exporter.get("securityContext"), f"{PATH}.jmx.exporter.securityContext")
+    yield from pod_security.container_errors(raw.get("containerSecurityContext"), f"{PATH}.containerSecurityContext")
+    yield from pod_security.pod_errors(raw.get("securityContext"), f"{PATH}.securityContext")
     for role in ("coordinator", "worker"):
         block = raw.get(role)
         volumes = block.get("additionalVolumes") if isinstance(block, Mapping) else None
@@ -80,6 +69,33 @@ def _denied(raw: Mapping[str, object]) -> Iterator[FieldError]:
                 path = f"{PATH}.{role}.additionalVolumes[{index}].hostPath"
                 yield FieldError(path, "must not be set; a runtime does not reach into its node's disk", "Forbidden")
     yield from _templates(raw, PATH)
+
+
+def _exporters(overlay: Overlay) -> Iterator[FieldError]:
+    """Each role may say for itself how its exporter runs."""
+    path = f"{PATH}.jmx.exporter.securityContext"
+    yield from pod_security.container_errors(overlay.jmx.exporter.security_context, path)
+    for role in ("coordinator", "worker"):
+        own = getattr(overlay.jmx, role).exporter
+        if own is None:
+            continue
+        path = f"{PATH}.jmx.{role}.exporter"
+        yield from pod_security.container_errors(own.get("securityContext"), f"{path}.securityContext")
+        try:
+            parse(JmxExporter, own)
+        except InvalidObject as error:
+            yield from (FieldError(f"{path}.{item.path}", item.message, item.kind, item.value) for item in error.errors)
+
+
+def _options(overlay: Overlay) -> Iterator[FieldError]:
+    """JVM options: one a line, and a heap that we can read."""
+    for role in ("coordinator", "worker"):
+        for index, option in enumerate(getattr(overlay, role).additional_jvm_config):
+            path, text = f"{PATH}.{role}.additionalJVMConfig[{index}]", option.strip()
+            if any(not char.isprintable() for char in text):
+                yield FieldError(path, "must be one option; put each on a line of its own", "Invalid", option)
+            elif text.startswith("-Xmx") and not memory.heap_option([text]):
+                yield FieldError(path, "must be a size alone, such as -Xmx4G", "Invalid", option)
 
 
 def _present(raw: Mapping[str, object], path: str) -> bool:
@@ -151,6 +167,19 @@ def _names(overlay: Overlay) -> Iterator[FieldError]:
     if not _ENVIRONMENT.match(environment):
         message = "must be lower-case letters, digits and underscores: Trino does not start otherwise"
         yield FieldError(f"{PATH}.server.node.environment", message, "Invalid", environment)
+    node = parse_properties(overlay.additional_node_properties)
+    path = f"{PATH}.additionalNodeProperties"
+    if not _ENVIRONMENT.match(node.get("node.environment", "production")):
+        message = "node.environment must be lower-case letters, digits and underscores: Trino does not start otherwise"
+        yield FieldError(path, message, "Invalid", node["node.environment"])
+    if "node.id" in node:
+        yield FieldError(path, "must not set node.id; all nodes would have the same one", "Forbidden")
+    for index, variable in enumerate(overlay.env):
+        if not isinstance(variable.get("name"), str) or not variable["name"]:
+            yield FieldError(f"{PATH}.env[{index}].name", "a variable needs a name", "Required")
+    if not _TRINO_DURATION.match(overlay.auth.refresh_period):
+        message = "must be a number and one of ms, s, m, h, d, such as 5s"
+        yield FieldError(f"{PATH}.auth.refreshPeriod", message, "Invalid", overlay.auth.refresh_period)
     for name in overlay.kafka.table_descriptions:
         if not _FILE_NAME.match(name):
             message = "must be a file name: letters, digits, dots, dashes and underscores"

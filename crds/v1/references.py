@@ -156,17 +156,20 @@ def _env_from(sources: Iterable[Mapping[str, Any]], path: str) -> Iterator[Refer
         yield from _keyed(source.get("configMapRef"), "ConfigMap", f"{path}[{index}].configMapRef")
 
 
-def _of_volume(volume: Mapping[str, Any], path: str) -> Iterator[Reference]:
-    secret = volume.get("secret")
-    if isinstance(secret, Mapping) and isinstance(secret.get("secretName"), str):
-        yield Reference("Secret", secret["secretName"], None, f"{path}.secret", secret.get("optional") is True)
-    yield from _keyed(volume.get("configMap"), "ConfigMap", f"{path}.configMap")
-    projected = volume.get("projected")
-    if isinstance(projected, Mapping):
-        for index, source in enumerate(_objects(projected.get("sources"))):
-            where = f"{path}.projected.sources[{index}]"
-            yield from _keyed(source.get("secret"), "Secret", f"{where}.secret")
-            yield from _keyed(source.get("configMap"), "ConfigMap", f"{where}.configMap")
-    csi = volume.get("csi")
-    if isinstance(csi, Mapping):
-        yield from _keyed(csi.get("nodePublishSecretRef"), "Secret", f"{path}.csi.nodePublishSecretRef")
+def _of_volume(volume: object, path: str) -> Iterator[Reference]:
+    """Whatever kind of volume it is: a kind that we have never heard of names its Secret in one of these ways, too."""
+    if isinstance(volume, list | tuple):
+        for index, item in enumerate(volume):
+            yield from _of_volume(item, f"{path}[{index}]")
+    if not isinstance(volume, Mapping):
+        return
+    optional = volume.get("optional") is True
+    if isinstance(volume.get("secretName"), str) and volume["secretName"]:
+        yield Reference("Secret", volume["secretName"], None, path, optional)
+    for key, item in volume.items():
+        where = f"{path}.{key}"
+        if key == "secret" or key.lower().endswith("secretref"):
+            yield from _keyed(item, "Secret", where)
+        elif key == "configMap":
+            yield from _keyed(item, "ConfigMap", where)
+        yield from _of_volume(item, where)

@@ -6,53 +6,31 @@ what to type instead, and none of them knows about old objects or users. `RULES`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Mapping
 
 from crds import trino
-from crds.v1 import memory, names, overlay_rules, placement, scaling, trino_files
-from crds.v1.fields import ResourceRequirements, SecretMount
+from crds.v1 import addresses, memory, names, overlay_rules, placement, pod_rules, scaling, trino_files
+from crds.v1.fields import ResourceRequirements
 from crds.v1.meta import FieldError, InvalidObject
-from crds.v1.overlay import PATH, Overlay, empty, parse_overlay
-from crds.v1.quantity import MIB, parse_quantity
+from crds.v1.overlay import PATH
+from crds.v1.quantity import MIB, parse_duration, parse_quantity
 from crds.v1.routes import header_value
-from crds.v1.secrets_policy import plaintext_secret
+from crds.v1.rule_subject import Errors, Rule, Subject
+from crds.v1.secrets_policy import plaintext_secret, secret_in_url
 from crds.v1.shape import resolve
-from crds.v1.xtrinode import XTrinode, XTrinodeSpec
 
-Errors = Iterator[FieldError]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What a rule looks at."""
-
-    runtime: XTrinode
-    overlay: Overlay
-    """The empty one when the real one cannot be read; then another rule says so."""
-
-    @property
-    def spec(self) -> XTrinodeSpec:
-        return self.runtime.spec
-
-
-def subject(runtime: XTrinode) -> tuple[Subject, tuple[FieldError, ...]]:
-    """The subject, and the errors of an overlay that cannot be read."""
-    try:
-        return Subject(runtime, parse_overlay(runtime.spec.values_overlay)), ()
-    except InvalidObject as error:
-        return Subject(runtime, empty()), error.errors
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 
 
 def name_fits(at: Subject) -> Errors:
     name = at.runtime.metadata.name
     if not name:
         return
-    if not names.DNS_LABEL.match(name):
+    if not _NAME.match(name):
         yield FieldError(
             "metadata.name",
-            "must be lower-case letters, digits and dashes and begin with a letter: Services are named after it",
+            "must be lower-case letters, digits and dashes: Services are named after it",
             "Invalid",
             name,
         )
@@ -73,8 +51,8 @@ def workers_in_order(at: Subject) -> Errors:
     mode = scaling.mode(spec, at.overlay)
     if mode == "keda" and spec.max_workers == 0:
         yield FieldError("spec.maxWorkers", "must be at least 1 when KEDA scales the workers", "Invalid", 0)
-    most = spec.max_workers if spec.max_workers is not None else None
-    if spec.wake_min_workers is not None and most is not None and spec.wake_min_workers > max(most, spec.min_workers):
+    most = spec.max_workers
+    if spec.wake_min_workers is not None and most is not None and spec.wake_min_workers > most:
         message = f"must not be greater than spec.maxWorkers ({most})"
         yield FieldError("spec.wakeMinWorkers", message, "Invalid", spec.wake_min_workers)
 
@@ -86,7 +64,15 @@ def resources_make_sense(at: Subject) -> Errors:
             yield from _resources(typed, f"spec.resources.{role}")
 
 
+_RESOURCES = re.compile(r"(cpu|memory|ephemeral-storage|hugepages-\S+|[a-z0-9][-a-z0-9.]*/\S+)\Z")
+
+
 def _resources(typed: ResourceRequirements, path: str) -> Errors:
+    for name, amounts in (("requests", typed.requests), ("limits", typed.limits)):
+        for key in amounts:
+            if not _RESOURCES.match(key):
+                message = "is no resource; there are cpu, memory, ephemeral-storage and others with a domain"
+                yield FieldError(f"{path}.{name}[{key}]", message, "NotSupported", key)
     for key, limit in typed.limits.items():
         request = typed.requests.get(key)
         if request is not None and parse_quantity(request) > parse_quantity(limit):
@@ -200,17 +186,19 @@ def keda_is_complete(at: Subject) -> Errors:
     path = "spec.keda"
     if keda.http_endpoint:
         yield from _endpoint(at, keda.http_endpoint)
-    if keda.prometheus_server and not keda.prometheus_server.startswith(("http://", "https://")):
-        message = "must be a URL, such as http://prometheus.monitoring:9090"
-        yield FieldError(f"{path}.prometheusServer", message, "Invalid", keda.prometheus_server)
+    if keda.prometheus_server:
+        yield from _scaler_url(keda.prometheus_server, f"{path}.prometheusServer")
     if keda.threshold is not None and not _positive(keda.threshold):
-        yield FieldError(f"{path}.threshold", "must be a number greater than zero", "Invalid", keda.threshold)
+        yield FieldError(f"{path}.threshold", "must be a plain number greater than zero", "Invalid", keda.threshold)
     if not scaling.keda_active(keda):
         return
     if at.overlay.server.autoscaling.enabled:
         message = f"KEDA and {PATH}.server.autoscaling would both scale the workers; keep one of them"
         yield FieldError(f"{path}.enabled", message, "Forbidden")
     kind, metric = scaling.scaler_type(keda), scaling.scaling_metric(keda)
+    if kind == "http" and metric in {"memory", "cpu"} and not (keda.threshold or "80").isdecimal():
+        message = f"must be whole percents: with scalingMetric {metric} KEDA reads it as the pods' utilisation"
+        yield FieldError(f"{path}.threshold", message, "Invalid", keda.threshold)
     if kind == "http" and metric in {"memory", "cpu"} and at.spec.min_workers == 0:
         message = (
             f"must be at least 1: KEDA cannot measure {metric} of no workers; or set spec.keda.scalingMetric to query"
@@ -224,15 +212,26 @@ def _endpoint(at: Subject, endpoint: str) -> Errors:
     if endpoint == "jmx":
         if not (exporter and exporter.enabled):
             yield FieldError(path, "jmx needs spec.keda.jmxExporter.enabled: true", "Invalid", endpoint)
-    elif endpoint != "coordinator" and not endpoint.startswith(("http://", "https://")):
+    elif "://" in endpoint:
+        yield from _scaler_url(endpoint, path)
+    elif endpoint != "coordinator":
         yield FieldError(path, "must be coordinator, jmx or a URL", "NotSupported", endpoint)
 
 
+def _scaler_url(url: str, path: str) -> Errors:
+    problem = addresses.http_url(url)
+    if problem:
+        yield FieldError(path, problem, "Invalid", url)
+    elif secret_in_url(url):
+        yield FieldError(path, "must not hold a password: everybody who may read the ScaledObject sees it", "Forbidden")
+
+
+_NUMBER = re.compile(r"(?=.*[1-9])([0-9]{1,15}(\.[0-9]{0,15})?|\.[0-9]{1,15})\Z", re.ASCII)
+
+
 def _positive(text: str) -> bool:
-    try:
-        return parse_quantity(text) > 0
-    except ValueError:
-        return False
+    """As KEDA reads numbers: without units."""
+    return _NUMBER.match(text) is not None
 
 
 def fault_tolerance_has_an_exchange(at: Subject) -> Errors:
@@ -294,83 +293,15 @@ def access_control_is_complete(at: Subject) -> Errors:
         yield FieldError(
             f"{path}.configFile", "must be one of the files in `rules`", "NotSupported", control.config_file
         )
+    period = control.refresh_period
+    if period is not None and parse_duration(period).total_seconds() < 0.001:
+        yield FieldError(f"{path}.refreshPeriod", "must be at least 1ms; leave it out to read once", "Invalid", period)
 
 
 def ingress_has_hosts(at: Subject) -> Errors:
     chart = at.spec.helm_chart_config
     if chart and chart.ingress and chart.ingress.enabled and not chart.ingress.hosts:
         yield FieldError("spec.helmChartConfig.ingress.hosts", "an enabled ingress needs at least one host", "Required")
-
-
-#: Files that we write; a user's file of the same name would replace them unseen.
-GENERATED_FILES = frozenset(
-    {
-        "config.properties",
-        "jvm.config",
-        "node.properties",
-        "log.properties",
-        "exchange-manager.properties",
-        "catalog",
-    }
-)
-
-
-def config_files_are_new(at: Subject) -> Errors:
-    chart = at.spec.helm_chart_config
-    for role in ("coordinator", "worker"):
-        block = getattr(chart, role) if chart else None
-        for name in block.additional_config_files if block else ():
-            if name in GENERATED_FILES:
-                path = f"spec.helmChartConfig.{role}.additionalConfigFiles[{name}]"
-                yield FieldError(path, "is generated; use the fields that make it, or the overlay's lines", "Forbidden")
-
-
-_RESERVED_PATHS = ("/etc/trino", "/etc/trino/catalog", "/usr/lib/trino", "/data/trino")
-
-
-def mounts_do_not_collide(at: Subject) -> Errors:
-    for path, mount in _mounts(at):
-        target = mount.path.rstrip("/")
-        if ".." in target.split("/") or ".." in (mount.sub_path or "").split("/"):
-            yield FieldError(path, "must not go up with ..; write the path itself", "Invalid", mount.sub_path or target)
-        elif (mount.sub_path or "").startswith("/"):
-            yield FieldError(f"{path}.subPath", "is a key, not an absolute path", "Invalid", mount.sub_path)
-        elif target in _RESERVED_PATHS and mount.sub_path is None:
-            message = "hides what Trino needs there; choose a directory below it"
-            yield FieldError(f"{path}.path", message, "Forbidden", target)
-
-
-def _mounts(at: Subject) -> Iterator[tuple[str, Any]]:
-    chart = at.spec.helm_chart_config
-    blocks: list[tuple[str, Iterable[SecretMount | Any]]] = []
-    if chart:
-        blocks.append(("spec.helmChartConfig.secretMounts", chart.secret_mounts))
-        for role in ("coordinator", "worker"):
-            block = getattr(chart, role)
-            if block:
-                blocks.append((f"spec.helmChartConfig.{role}.secretMounts", block.secret_mounts))
-    for place, where in (
-        (at.overlay, PATH),
-        (at.overlay.coordinator, f"{PATH}.coordinator"),
-        (at.overlay.worker, f"{PATH}.worker"),
-    ):
-        blocks.append((f"{where}.secretMounts", place.secret_mounts))
-        blocks.append((f"{where}.configMounts", place.config_mounts))
-    for path, mounts in blocks:
-        for index, mount in enumerate(mounts):
-            yield f"{path}[{index}]", mount
-
-
-def init_containers_are_tame(at: Subject) -> Errors:
-    chart = at.spec.helm_chart_config
-    groups = chart.init_containers if chart else None
-    for role in ("coordinator", "worker"):
-        for index, container in enumerate(getattr(groups, role) if groups else ()):
-            path = f"spec.helmChartConfig.initContainers.{role}[{index}]"
-            for key in ("name", "image"):
-                if not isinstance(container.get(key), str) or not container[key]:
-                    yield FieldError(f"{path}.{key}", f"a container needs a {key}", "Required")
-            yield from overlay_rules.privileged(container.get("securityContext"), f"{path}.securityContext")
 
 
 def selector_is_complete(at: Subject) -> Errors:
@@ -383,20 +314,11 @@ def selector_is_complete(at: Subject) -> Errors:
             yield FieldError(path, f"must be empty with {term.operator}", "Forbidden")
 
 
-def config_maps_are_listed_once(at: Subject) -> Errors:
-    seen: set[str] = set()
-    for index, name in enumerate(at.spec.custom_config_maps):
-        if name in seen:
-            yield FieldError(f"spec.customConfigMaps[{index}]", "is listed twice", "Duplicate", name)
-        seen.add(name)
-
-
 def overlay_is_allowed(at: Subject) -> Errors:
     if at.spec.values_overlay is not None:
         yield from overlay_rules.check(at.spec, at.overlay)
 
 
-Rule = Callable[[Subject], Errors]
 RULES: tuple[Rule, ...] = (
     name_fits,
     workers_in_order,
@@ -410,10 +332,7 @@ RULES: tuple[Rule, ...] = (
     rollout_can_move,
     access_control_is_complete,
     ingress_has_hosts,
-    config_files_are_new,
-    mounts_do_not_collide,
-    init_containers_are_tame,
+    *pod_rules.RULES,
     selector_is_complete,
-    config_maps_are_listed_once,
     overlay_is_allowed,
 )

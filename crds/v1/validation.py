@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from crds.v1 import catalog_rules, connectors, overlay, runtime_rules, scaling, trino_files
+from crds.v1 import catalog_rules, connectors, overlay, rule_subject, runtime_rules, scaling, trino_files
 from crds.v1 import xtrinodecatalog as kinds
 from crds.v1.meta import (
     ALLOW_BREAKING_UPDATE,
@@ -36,7 +36,7 @@ def validate_xtrinode(x: XTrinode, old: XTrinode | None = None) -> list[FieldErr
 
 
 def _runtime_errors(x: XTrinode) -> list[FieldError]:
-    subject, errors = runtime_rules.subject(x)
+    subject, errors = rule_subject.subject(x)
     return [*errors, *(error for rule in runtime_rules.RULES for error in rule(subject))]
 
 

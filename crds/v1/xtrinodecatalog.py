@@ -132,7 +132,9 @@ class Hive(Connector):
         alias="metastoreURI", description="URI of the metastore, thrift://host:9083 (`hive.metastore.uri`)."
     )
     s3_endpoint: Plain | None = Field(
-        default=None, description="S3 endpoint (`s3.endpoint`). Any S3 field turns on fs.native-s3.enabled."
+        default=None,
+        description="S3 endpoint (`s3.endpoint`), such as http://minio:9000. Any S3 field or `s3.` property turns on "
+        "fs.native-s3.enabled; beside an endpoint s3.region is us-east-1 unless properties set it.",
     )
     s3_access_key_secret: SecretKeySelector | None = Field(
         default=None, description="Secret with the access key (`s3.aws-access-key`); together with the next."

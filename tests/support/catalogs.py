@@ -1,26 +1,30 @@
 """One valid block for every connector: the least that the API accepts, or a bit more where typed fields matter."""
 
 _SECRET = {"name": "db", "key": "password"}
-_JDBC = {"connectionURL": "jdbc:x://h/db", "connectionUser": "u", "connectionPasswordSecret": _SECRET}
-_JDBC_LINES = {"connection-url": "jdbc:x://h/db", "connection-user": "u"}
+_JDBC = {"connectionUser": "u", "connectionPasswordSecret": _SECRET}
 
 #: field of spec.connector -> (block, connector.name, plain properties, properties read from a Secret)
 CONNECTORS = {
     **{
-        field: (_JDBC, name, _JDBC_LINES, {"connection-password"})
-        for field, name in {
-            "clickHouse": "clickhouse",
-            "exasol": "exasol",
-            "ignite": "ignite",
-            "mariaDB": "mariadb",
-            "mysql": "mysql",
-            "oracle": "oracle",
-            "postgres": "postgresql",
-            "redshift": "redshift",
-            "singleStore": "singlestore",
-            "sqlServer": "sqlserver",
-            "vertica": "vertica",
-        }.items()
+        field: (
+            {"connectionURL": url, **_JDBC},
+            name,
+            {"connection-url": url, "connection-user": "u"},
+            {"connection-password"},
+        )
+        for field, name, url in (
+            ("clickHouse", "clickhouse", "jdbc:clickhouse://h:8123/"),
+            ("exasol", "exasol", "jdbc:exa:h:8563"),
+            ("ignite", "ignite", "jdbc:ignite:thin://h:10800"),
+            ("mariaDB", "mariadb", "jdbc:mariadb://h:3306"),
+            ("mysql", "mysql", "jdbc:mysql://h:3306"),
+            ("oracle", "oracle", "jdbc:oracle:thin:@h:1521:X"),
+            ("postgres", "postgresql", "jdbc:postgresql://h:5432/db"),
+            ("redshift", "redshift", "jdbc:redshift://h:5439/db"),
+            ("singleStore", "singlestore", "jdbc:singlestore://h:3306"),
+            ("sqlServer", "sqlserver", "jdbc:sqlserver://h:1433;databaseName=d"),
+            ("vertica", "vertica", "jdbc:vertica://h:5433/db"),
+        )
     },
     "bigQuery": (
         {"projectID": "p", "parentProjectID": "q", "credentialsFile": "/k.json"},
@@ -77,16 +81,21 @@ CONNECTORS = {
     ),
     "hive": (
         {
-            "metastoreURI": "thrift://m",
+            "metastoreURI": "thrift://m:9083",
             "s3Endpoint": "http://s3",
             "s3AccessKeySecret": _SECRET,
             "s3SecretKeySecret": _SECRET,
         },
         "hive",
-        {"hive.metastore.uri": "thrift://m", "s3.endpoint": "http://s3", "fs.native-s3.enabled": "true"},
+        {
+            "hive.metastore.uri": "thrift://m:9083",
+            "s3.endpoint": "http://s3",
+            "fs.native-s3.enabled": "true",
+            "s3.region": "us-east-1",
+        },
         {"s3.aws-access-key", "s3.aws-secret-key"},
     ),
-    "hudi": ({"metastoreURI": "thrift://m"}, "hudi", {"hive.metastore.uri": "thrift://m"}, set()),
+    "hudi": ({"metastoreURI": "thrift://m:9083"}, "hudi", {"hive.metastore.uri": "thrift://m:9083"}, set()),
     "iceberg": (
         {"catalogType": "REST", "warehouseURI": "s3://w", "properties": {"iceberg.rest-catalog.uri": "http://r"}},
         "iceberg",
@@ -105,9 +114,9 @@ CONNECTORS = {
         set(),
     ),
     "lakehouse": (
-        {"catalogType": "delta_lake", "metastoreURI": "thrift://m"},
+        {"catalogType": "delta_lake", "metastoreURI": "thrift://m:9083"},
         "lakehouse",
-        {"lakehouse.table-type": "DELTA", "hive.metastore": "thrift", "hive.metastore.uri": "thrift://m"},
+        {"lakehouse.table-type": "DELTA", "hive.metastore": "thrift", "hive.metastore.uri": "thrift://m:9083"},
         set(),
     ),
     "loki": ({"uri": "http://l"}, "loki", {"loki.uri": "http://l"}, set()),

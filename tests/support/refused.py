@@ -28,7 +28,7 @@ BROKEN = {
         catalog({"tpcds": {}}),
     ],
     "access key and secret key": [
-        catalog({"hive": {"metastoreURI": "thrift://m", "s3AccessKeySecret": {"name": "s", "key": "k"}}})
+        catalog({"hive": {"metastoreURI": "thrift://m:9083", "s3AccessKeySecret": {"name": "s", "key": "k"}}})
     ],
 }
 

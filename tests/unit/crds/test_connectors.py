@@ -48,6 +48,23 @@ def test_a_connector_becomes_its_file(field):
     assert rendered.text().splitlines()[0] == f"connector.name={name}"
 
 
+@pytest.mark.parametrize(
+    ("properties_", "made"),
+    [
+        ({}, {}),
+        ({"s3.region": "eu-west-1"}, {"fs.native-s3.enabled": "true"}),
+        ({"s3.endpoint": "http://minio:9000"}, {"fs.native-s3.enabled": "true", "s3.region": "us-east-1"}),
+        ({"s3.endpoint": "http://minio:9000", "s3.region": "x"}, {"fs.native-s3.enabled": "true"}),
+        ({"s3.region": "x", "fs.native-s3.enabled": "false"}, {}),
+    ],
+)
+def test_s3_properties_turn_trinos_own_client_on(properties_, made):
+    block = {"metastoreURI": "thrift://m:9083", "properties": properties_}
+    assert validate_catalog(make({"hudi": block})) == []
+    rendered = dict(render_catalog(make({"hudi": block})).properties)
+    assert rendered == {"connector.name": "hudi", "hive.metastore.uri": "thrift://m:9083", **properties_, **made}
+
+
 def test_a_secret_becomes_a_variable_of_the_container():
     refs = {"kafka.config": {"name": "s", "key": "k", "optional": True}}
     (env,) = render_catalog(make({"tpch": {"propertySecretRefs": refs}})).env

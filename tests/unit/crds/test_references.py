@@ -70,6 +70,10 @@ def test_the_overlay():
         {"name": "b", "configMap": {"name": "vc"}},
         {"name": "c", "projected": {"sources": [{"secret": {"name": "ps"}}, {"configMap": {"name": "pc"}}]}},
         {"name": "d", "csi": {"driver": "x", "nodePublishSecretRef": {"name": "csi"}}},
+        {"name": "e", "azureFile": {"secretName": "azure", "shareName": "x"}},
+        {"name": "f", "flexVolume": {"driver": "x", "secretRef": {"name": "flex"}}},
+        {"name": "g", "cephfs": {"monitors": ["m"], "secretRef": {"name": "ceph"}}},
+        {"name": "h", "some": {"later": [{"kind": {"authSecretRef": {"name": "later"}}}]}},
     ]
     found = of_runtime(
         valuesOverlay={
@@ -90,6 +94,10 @@ def test_the_overlay():
         ("Secret", "ps"),
         ("ConfigMap", "pc"),
         ("Secret", "csi"),
+        ("Secret", "azure"),
+        ("Secret", "flex"),
+        ("Secret", "ceph"),
+        ("Secret", "later"),
     }
 
 

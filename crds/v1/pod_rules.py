@@ -1,0 +1,148 @@
+"""Rules about what goes into the pods beside Trino: files, mounts and init containers.
+
+What the types and the overlay let through one by one can still not live together in one pod, and a Deployment that
+the API server refuses is a runtime in phase Error. These rules say so while the author is looking.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from crds.v1 import pod_security
+from crds.v1.meta import FieldError, InvalidObject
+from crds.v1.overlay import PATH
+from crds.v1.rule_subject import Errors, Rule, Subject
+from crds.v1.runtime_shape import CONFIG_ROOT
+from crds.v1.shape import ROLES, resolve
+from crds.v1.trino_files import RoleName
+from crds.v1.xtrinode import XTrinode
+
+#: Beside the files that this very runtime has: what another edit may bring at any time.
+_RESERVED_NAMES = frozenset({"exchange-manager.properties", "catalog"})
+
+
+def config_files_are_new(at: Subject) -> Errors:
+    chart = at.spec.helm_chart_config
+    if chart is None or not any(block and block.additional_config_files for block in (chart.coordinator, chart.worker)):
+        return
+    for role in ROLES:
+        block = getattr(chart, role)
+        generated = _RESERVED_NAMES | _generated(at.runtime, role)
+        for name in block.additional_config_files if block else ():
+            if name in generated:
+                path = f"spec.helmChartConfig.{role}.additionalConfigFiles[{name}]"
+                yield FieldError(path, "is generated; use the fields that make it, or the overlay's lines", "Forbidden")
+
+
+def _generated(runtime: XTrinode, role: RoleName) -> set[str]:
+    """Names in /etc/trino that a runtime has without its additional files."""
+    chart = runtime.spec.helm_chart_config
+    own = getattr(chart, role) if chart else None
+    if chart is not None and own is not None:
+        chart = chart.model_copy(update={role: own.model_copy(update={"additional_config_files": {}})})
+    bare = runtime.model_copy(update={"spec": runtime.spec.model_copy(update={"helm_chart_config": chart})})
+    try:
+        files = getattr(resolve(bare), role).files
+    except (InvalidObject, ValueError):
+        return set()  # the reason is named by another rule
+    return {file.path.partition("/")[0] for file in files}
+
+
+#: Where Trino's own files are. Nothing may lie on one of these, nor on a directory above them.
+_OWN_PATHS = (CONFIG_ROOT, f"{CONFIG_ROOT}/catalog", "/usr/lib/trino", "/data/trino")
+
+
+@dataclass(frozen=True, slots=True)
+class _Mount:
+    """One mount, as far as its place in the container goes."""
+
+    field: str
+    path: str
+    sub_path: str | None = None
+    path_key: str = "path"
+    """The field's key that holds the path; empty when the field itself decides it."""
+
+    @property
+    def path_field(self) -> str:
+        return f"{self.field}.{self.path_key}" if self.path_key else self.field
+
+
+def mounts_do_not_collide(at: Subject) -> Errors:
+    found: dict[str, FieldError] = {}
+    for role in ROLES:
+        taken: dict[str, _Mount] = {}
+        for mount in _mounts(at, role):
+            target = normal_path(mount.path)
+            error = _misplaced(mount, target)
+            other = taken.setdefault(target, mount)
+            if error is None and other is not mount:
+                error = FieldError(mount.path_field, f"is where {other.field} is mounted", "Duplicate", target)
+            if error is not None:
+                found.setdefault(error.path, error)
+    yield from found.values()
+
+
+def normal_path(path: str) -> str:
+    """The path as the kernel reads it: without doubled or trailing slashes and single dots."""
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def _misplaced(mount: _Mount, target: str) -> FieldError | None:
+    """What is wrong with one mount on its own."""
+    sub_path = mount.sub_path or ""
+    if ".." in mount.path.split("/"):
+        return FieldError(mount.path_field, "must not go up with ..; write the path itself", "Invalid", mount.path)
+    if ".." in sub_path.split("/"):
+        return FieldError(f"{mount.field}.subPath", "must not go up with ..; name the key", "Invalid", sub_path)
+    if sub_path.startswith("/"):
+        return FieldError(f"{mount.field}.subPath", "is a key, not an absolute path", "Invalid", sub_path)
+    if any(own == target or own.startswith(f"{target.rstrip('/')}/") for own in _OWN_PATHS):
+        message = "hides what Trino needs there; choose a directory below it"
+        return FieldError(mount.path_field, message, "Forbidden", mount.path)
+    return None
+
+
+def _mounts(at: Subject, role: RoleName) -> Iterator[_Mount]:
+    """Everything that a user mounts into the Trino container of a role."""
+    for index, name in enumerate(at.spec.custom_config_maps):
+        yield _Mount(f"spec.customConfigMaps[{index}]", f"{CONFIG_ROOT}/custom/{name}", path_key="")
+    if at.overlay.kafka.table_descriptions:
+        yield _Mount(f"{PATH}.kafka", at.overlay.kafka.mount_path, path_key="mountPath")
+    chart, block = at.spec.helm_chart_config, getattr(at.overlay, role)
+    own = getattr(chart, role) if chart else None
+    for field, mounts in (
+        ("spec.helmChartConfig.secretMounts", chart.secret_mounts if chart else ()),
+        (f"spec.helmChartConfig.{role}.secretMounts", own.secret_mounts if own else ()),
+        (f"{PATH}.secretMounts", at.overlay.secret_mounts),
+        (f"{PATH}.{role}.secretMounts", block.secret_mounts),
+        (f"{PATH}.configMounts", at.overlay.config_mounts),
+        (f"{PATH}.{role}.configMounts", block.config_mounts),
+    ):
+        for index, mount in enumerate(mounts):
+            yield _Mount(f"{field}[{index}]", mount.path, mount.sub_path)
+    for index, raw in enumerate(block.additional_volume_mounts):
+        path, sub_path = raw.get("mountPath"), raw.get("subPath")
+        field = f"{PATH}.{role}.additionalVolumeMounts[{index}]"
+        if isinstance(path, str):
+            yield _Mount(field, path, sub_path if isinstance(sub_path, str) else None, "mountPath")
+
+
+def init_containers_are_tame(at: Subject) -> Errors:
+    chart = at.spec.helm_chart_config
+    groups = chart.init_containers if chart else None
+    for role in ROLES:
+        for index, container in enumerate(getattr(groups, role) if groups else ()):
+            yield from _init_container(container, f"spec.helmChartConfig.initContainers.{role}[{index}]")
+
+
+def _init_container(container: Mapping[str, object], path: str) -> Errors:
+    for key in ("name", "image"):
+        if not isinstance(container.get(key), str) or not container[key]:
+            yield FieldError(f"{path}.{key}", f"a container needs a {key}", "Required")
+    yield from pod_security.container_errors(container.get("securityContext"), f"{path}.securityContext")
+    yield from pod_security.port_errors(container.get("ports"), f"{path}.ports")
+
+
+RULES: tuple[Rule, ...] = (config_files_are_new, mounts_do_not_collide, init_containers_are_tame)
