@@ -482,7 +482,8 @@ def test_this_machine_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_an_unauthenticated_fixed_client_is_final(api: FakeApi, authority: Authority) -> None:
-    context = ssl.create_default_context(cadata=authority.pem.decode())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=authority.pem.decode())
     api.on("GET", POD, Answer(401))
     async with KubeClient(Credentials.fixed(api.url, tls=context)) as client:
         with pytest.raises(Unauthorized):
