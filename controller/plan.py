@@ -90,7 +90,7 @@ def plan(
     """`shape_of` and `rendering_of` are there for a caller that remembers their answers; both are pure."""
     if x.metadata.deletion_timestamp is not None:
         return plan_deletion(x, _resolved(x), observed, now, rules.drain_poll, rules.route_settle)
-    intake = take_commands(x)
+    intake = take_commands(x.metadata.annotations)
     if intake.suspended is not None and intake.suspended != x.spec.suspended:
         x = x.model_copy(update={"spec": x.spec.model_copy(update={"suspended": intake.suspended})})
     owner_patch: dict[str, Any] = {}

@@ -8,6 +8,7 @@ still queries.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -183,10 +184,9 @@ _KEYS = {
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def take_commands(x: XTrinode) -> Intake:
+def take_commands(annotations: Mapping[str, str]) -> Intake:
     """A person's command beats the idle clock's; of resume and suspend the later wins, and suspend when nobody
     can tell. Losers are consumed too, or they would come back."""
-    annotations = x.metadata.annotations
     asked = [command for command, (key, _) in _KEYS.items() if annotations.get(key) == "true"]
     if not asked:
         return Intake(None, ())

@@ -6,6 +6,7 @@ body -> Command;  Command + runtime -> Step (answer at once, or write these anno
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import Any, Literal
 
 import orjson
 
+from controller.suspension import take_commands
 from crds.v1 import meta
 from crds.v1.lifecycle import Phase
 from crds.v1.meta import format_time, object_key
@@ -23,6 +25,7 @@ Operation = Literal["resume", "suspend"]
 # A resume takes seconds to minutes; asking again sooner than this is no help.
 RETRY_AFTER = 5
 _MAX_WORKERS = 500
+_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 
 
 class BadRequest(ValueError):
@@ -52,10 +55,12 @@ class PoolResume:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do: `annotations` None means that the answer is already so."""
+    """What to do: `annotations` (None: to be removed) are left on the runtime; without them it is as asked, or, when
+    `is_pending`, has been asked for and waits for the controller."""
 
-    annotations: Mapping[str, str] | None
+    annotations: Mapping[str, str | None] | None
     phase: str
+    is_pending: bool = False
 
 
 def read_command(operation: Operation, body: bytes) -> Command:
@@ -89,26 +94,41 @@ def read_pool_resume(body: bytes) -> PoolResume:
         raise BadRequest("INVALID_NAMESPACE", "candidate.namespace must be a text")
     if not isinstance(name, str) or not name:
         raise BadRequest("INVALID_NAME", "candidate.name must be a text")
-    return PoolResume(group, (namespace, name))
+    return PoolResume(group, read_key(namespace, name))
+
+
+def read_key(namespace: str, name: str) -> tuple[str, str]:
+    """A namespace and a name that objects can have: from here on they are parts of paths."""
+    if not _NAME.fullmatch(namespace) or len(namespace) > 63:
+        raise BadRequest("INVALID_NAMESPACE", f"{namespace[:80]!r} is no name of a namespace")
+    if not _NAME.fullmatch(name) or len(name) > 253:
+        raise BadRequest("INVALID_NAME", f"{name[:80]!r} is no name of a runtime")
+    return namespace, name
 
 
 def decide(command: Command, runtime: Mapping[str, Any], now: datetime) -> Step:
-    """What `command` needs of `runtime` at `now`: nothing when it is so already, or on its way there."""
+    """What `command` needs of `runtime` at `now`: nothing when it is so already, or on its way there. A command that
+    the controller has not taken yet counts, and is replaced by the opposite one: whose clock is ahead does not matter."""
     phase = phase_of(runtime)
+    annotations = _annotations(runtime)
     suspended = bool((runtime.get("spec") or {}).get("suspended"))
+    pending = take_commands(annotations).suspended
+    will_be = suspended if pending is None else pending
     stamp = format_time(now)
     if command.operation == "suspend":
-        if suspended:
-            return Step(None, phase)
-        return Step({meta.SUSPEND_REQUESTED: "true", meta.SUSPEND_REQUESTED_AT: stamp}, phase)
-    overrides = {}
+        if will_be:
+            return Step(None, phase, is_pending=not suspended)
+        taken_back = {key: None for key in (meta.RESUME_REQUESTED, meta.RESUME_REQUESTED_AT) if key in annotations}
+        return Step({meta.SUSPEND_REQUESTED: "true", meta.SUSPEND_REQUESTED_AT: stamp, **taken_back}, phase)
+    overrides: dict[str, str | None] = {}
     if command.wake_min_workers is not None:
         overrides[meta.WAKE_MIN_WORKERS] = str(command.wake_min_workers)
     if command.wake_ttl is not None:
         overrides[meta.WAKE_TTL] = command.wake_ttl
-    if not suspended and not overrides:
-        return Step(None, phase)
-    return Step({meta.RESUME_REQUESTED: "true", meta.RESUME_REQUESTED_AT: stamp, **overrides}, phase)
+    if not will_be and not overrides:
+        return Step(None, phase, is_pending=suspended)
+    taken_back = {key: None for key in (meta.SUSPEND_REQUESTED, meta.SUSPEND_REQUESTED_AT) if key in annotations}
+    return Step({meta.RESUME_REQUESTED: "true", meta.RESUME_REQUESTED_AT: stamp, **overrides, **taken_back}, phase)
 
 
 def choose_candidate(group: str, runtimes: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -139,6 +159,12 @@ def lease_name(operation: Operation, namespace: str, name: str) -> str:
     """The Lease of an operation on a runtime: a hash, because a joined name of two names is not unique."""
     digest = hashlib.sha256(f"{operation}/{object_key(namespace, name)}".encode()).hexdigest()
     return f"xtrinode-{operation}-{digest[:32]}"
+
+
+def _annotations(runtime: Mapping[str, Any]) -> dict[str, str]:
+    found = (runtime.get("metadata") or {}).get("annotations")
+    entries = found.items() if isinstance(found, Mapping) else ()
+    return {key: value for key, value in entries if isinstance(value, str)}
 
 
 def _key(runtime: Mapping[str, Any]) -> str:

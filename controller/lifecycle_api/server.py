@@ -1,12 +1,14 @@
 """The HTTP server: requests to commands, commands to annotations under a Lease, and answers with codes.
 
 Errors are JSON `{"error", "code", "details"?}`. A runtime that is already as asked answers 200; a write answers 202;
-a write that somebody else is making right now answers 202 as well, with `gated`.
+one that somebody else is making, or has made and the controller has not taken, answers 202 as well, with `gated`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
@@ -26,9 +28,11 @@ from controller.lifecycle_api.requests import (
     group_of,
     lease_name,
     read_command,
+    read_key,
     read_pool_resume,
 )
-from crds.client import ApiError, Forbidden, Invalid, KubeClient, NotFound, try_acquire
+from crds.client import ApiError, Forbidden, Invalid, KubeClient, NotFound, release, try_acquire
+from crds.client import BadRequest as RefusedRequest
 from crds.client.resources import XTRINODES
 from crds.process.listener import Listener
 
@@ -103,13 +107,34 @@ class LifecycleServer:
     async def _guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Turn every failure into an answer with a code."""
+        """Turn every failure into an answer with a code, and count the answers."""
+        resource = request.match_info.route.resource
+        started = time.perf_counter()
+        code = 500
+        try:
+            answer = await self._answered(request, handler)
+            code = answer.status
+            return answer
+        except web.HTTPException as error:
+            code = error.status
+            raise
+        finally:
+            # By pattern: there are as many paths as there are callers who mistype.
+            route = resource.canonical if resource is not None else "none"
+            self._metrics.seconds.labels(route, str(code)).observe(time.perf_counter() - started)
+
+    @staticmethod
+    async def _answered(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
         try:
             return await handler(request)
         except BadRequest as error:
             return _error(400, error.code, str(error))
         except NotFound as error:
             return _error(404, "NOT_FOUND", error.message)
+        except RefusedRequest as error:
+            return _error(400, "INVALID_REQUEST", error.message)
         except (Forbidden, Invalid) as error:
             return _error(422, "REFUSED", error.message)
         except ApiError as error:
@@ -151,7 +176,7 @@ class LifecycleServer:
         return web.json_response(status_of(await self._runtime(request, "get", "")))
 
     async def _runtime(self, request: web.Request, verb: str, subresource: str) -> dict[str, Any]:
-        namespace, name = request.match_info["namespace"], request.match_info["name"]
+        namespace, name = read_key(request.match_info["namespace"], request.match_info["name"])
         await self._require(request, verb, subresource, namespace, name)
         return await self._client.get(XTRINODES, name, namespace)
 
@@ -195,6 +220,8 @@ class LifecycleServer:
             "keyType": "runtime",
         }
         if step.annotations is None:
+            if step.is_pending:
+                return self._gated(command, answer)
             self._metrics.commands.labels(command.operation, "already").inc()
             settled = step.phase in ("Ready", "Suspended")
             return _answer(200, {**answer, "retryAfter": 0} if settled else answer)
@@ -209,13 +236,21 @@ class LifecycleServer:
             labels=_LEASE_LABELS,
         )
         if not grant.acquired:
-            self._metrics.commands.labels(command.operation, "gated").inc()
-            return _answer(202, {**answer, "gated": True, "holder": grant.holder})
-        patch = {"metadata": {"annotations": dict(step.annotations)}}
-        await self._client.patch(XTRINODES, name, namespace, patch)
+            return self._gated(command, {**answer, "holder": grant.holder})
+        try:
+            patch = {"metadata": {"annotations": dict(step.annotations)}}
+            await self._client.patch(XTRINODES, name, namespace, patch)
+        finally:
+            # From here on the object itself says what was asked; held on, the Lease would swallow the next command.
+            with contextlib.suppress(ApiError):
+                await release(self._client, grant)
         self._metrics.commands.labels(command.operation, "triggered").inc()
         _LOG.info("%s requested for %s/%s", command.operation, namespace, name)
         return _answer(202, {**answer, "triggered": True})
+
+    def _gated(self, command: Command, answer: dict[str, Any]) -> web.Response:
+        self._metrics.commands.labels(command.operation, "gated").inc()
+        return _answer(202, {**answer, "gated": True})
 
 
 def status_of(runtime: Mapping[str, Any]) -> dict[str, Any]:

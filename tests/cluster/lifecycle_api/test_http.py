@@ -13,8 +13,9 @@ import pytest
 
 from controller.lifecycle_api.__main__ import serve
 from controller.lifecycle_api.config import Settings
+from controller.lifecycle_api.requests import lease_name
 from crds.client import AlreadyExists, KubeClient
-from crds.client.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, SERVICE_ACCOUNTS, XTRINODES
+from crds.client.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, LEASES, SERVICE_ACCOUNTS, XTRINODES
 from crds.v1 import meta
 from sandbox.install import install
 from tests.support.clusters import Cluster
@@ -37,10 +38,15 @@ class Caller:
 
 
 class Api:
-    def __init__(self, session: aiohttp.ClientSession, base: str, client: KubeClient) -> None:
+    def __init__(self, session: aiohttp.ClientSession, base: str, management: str, client: KubeClient) -> None:
         self._session = session
         self._base = base
+        self._management = management
         self._client = client
+
+    async def metrics(self) -> str:
+        async with self._session.get(f"{self._management}/metrics") as reply:
+            return await reply.text()
 
     def nobody(self) -> Caller:
         return Caller(self._session, self._base, None)
@@ -73,9 +79,13 @@ class Api:
 @pytest.fixture
 async def api(cluster: Cluster, client: KubeClient, tmp_path: Path) -> AsyncIterator[Api]:
     accounts = await install(client, tmp_path / "accounts", Path(cluster.kubeconfig))
-    (port,) = free_ports(1)
+    port, management = free_ports(2)
     stop = asyncio.Event()
-    settings = Settings(kubeconfig=str(accounts["controller/lifecycle_api"]), address=f"127.0.0.1:{port}")
+    settings = Settings(
+        kubeconfig=str(accounts["controller/lifecycle_api"]),
+        address=f"127.0.0.1:{port}",
+        management_address=f"127.0.0.1:{management}",
+    )
     task = asyncio.create_task(serve(settings, stop))
     async with aiohttp.ClientSession() as session:
         base = f"http://127.0.0.1:{port}/api/v1"
@@ -85,7 +95,7 @@ async def api(cluster: Cluster, client: KubeClient, tmp_path: Path) -> AsyncIter
                     async with session.get(base):
                         break
                 await asyncio.sleep(0.02)
-        yield Api(session, base, client)
+        yield Api(session, base, f"http://127.0.0.1:{management}", client)
     stop.set()
     assert await task == 0
 
@@ -125,6 +135,35 @@ async def test_of_many_callers_at_once_all_succeed_and_few_write(api: Api, clien
     assert any(body["triggered"] for _, body in answers)
 
 
+async def test_the_next_command_is_not_taken_for_one_that_is_done(api: Api, client: KubeClient, namespace: str) -> None:
+    """Whichever replica gets it: the Lease is held around a write and not beyond."""
+    await sleeping(client, "a", namespace)
+    caller = await api.caller("caller", namespace, [WAKE, SLEEP])
+    for operation in ("resume", "suspend"):
+        status, body = await caller("POST", f"/runtimes/{namespace}/a/{operation}")
+        assert (status, body["triggered"]) == (202, True)
+        lease = await client.get(LEASES, lease_name(operation, namespace, "a"), "xtrinode-system")
+        assert lease["spec"].get("holderIdentity", "") == ""
+        status, body = await caller("POST", f"/runtimes/{namespace}/a/{operation}")
+        already = operation == "suspend"  # it sleeps: to take the resume back was all there was to do
+        assert (status, body["triggered"], body["gated"]) == (200 if already else 202, False, not already)
+
+
+async def test_requests_are_counted_by_route_and_code(api: Api, client: KubeClient, namespace: str) -> None:
+    await sleeping(client, "a", namespace)
+    reader = await api.caller("reader", namespace, [READ])
+    await reader("GET", f"/runtimes/{namespace}/a")
+    await reader("POST", f"/runtimes/{namespace}/a/suspend")
+    await reader("GET", f"/runtimes?namespace={namespace}&labelSelector=!!")
+    await reader("GET", "/runtimes/a/b/c/d")
+    page = await api.metrics()
+    one = "/api/v1/runtimes/{namespace}/{name}"
+    for code, route in ((200, one), (403, f"{one}/suspend"), (400, "/api/v1/runtimes")):
+        assert f'xtrinode_api_request_duration_seconds_count{{code="{code}",route="{route}"}} 1.0' in page
+    assert 'code="404",route="none"' in page
+    assert "/a/b/c/d" not in page
+
+
 async def test_runtime_that_is_as_asked_is_left_alone(api: Api, client: KubeClient, namespace: str) -> None:
     await sleeping(client, "a", namespace)
     caller = await api.caller("caller", namespace, [SLEEP])
@@ -151,6 +190,9 @@ async def test_group_is_woken_by_its_smallest_member(api: Api, client: KubeClien
         ("POST", "/resume", {}, 400),
         ("POST", "/runtimes/x/y/resume", {"typo": 1}, 400),
         ("GET", "/runtimes/default/absent", None, 404),
+        ("GET", "/runtimes/default/UPPER", None, 400),
+        ("POST", "/resume", {"candidate": {"namespace": "..", "name": "a"}}, 400),
+        ("GET", "/runtimes?labelSelector=!!", None, 400),
     ],
 )
 async def test_what_cannot_be_done_is_said_with_a_code(

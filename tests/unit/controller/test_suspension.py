@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from controller.observed import Activity, Endpoint, Observed, Pod, Role
 from controller.suspension import Command, Verdict, decide_drain, decide_idle, idle_since, take_commands
 from crds.v1 import meta
-from crds.v1.meta import parse
-from crds.v1.xtrinode import XTrinode
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -116,9 +114,8 @@ def test_time_asleep_is_not_idle_time():
     assert idle_since(observed, known=NOW - 2 * HOUR) == started
 
 
-def commanded(**annotations: str) -> XTrinode:
-    keys = {getattr(meta, key): value for key, value in annotations.items()}
-    return parse(XTrinode, {"metadata": {"name": "x", "annotations": keys}, "spec": {"size": "xs"}})
+def commanded(**annotations: str) -> dict[str, str]:
+    return {getattr(meta, key): value for key, value in annotations.items()}
 
 
 def test_no_command_changes_nothing():

@@ -16,6 +16,7 @@ from controller.lifecycle_api.requests import (
     decide,
     lease_name,
     read_command,
+    read_key,
     read_pool_resume,
 )
 from crds.v1 import meta
@@ -23,14 +24,23 @@ from crds.v1 import meta
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def runtime(name: str = "a", *, suspended: bool = False, units: int = 1, group: str = "", policy: str = "") -> dict:
+def runtime(
+    name: str = "a",
+    *,
+    suspended: bool = False,
+    units: int = 1,
+    group: str = "",
+    policy: str = "",
+    annotations: dict[str, str] | None = None,
+) -> dict:
     spec: dict[str, Any] = {"size": "s", "suspended": suspended}
     if group:
         spec["routing"] = {"routingGroup": group}
     if policy:
         spec["resumePolicy"] = policy
     status = {"phase": "Suspended" if suspended else "Ready", "observedRuntimeShape": {"capacityUnits": units}}
-    return {"metadata": {"namespace": "team", "name": name}, "spec": spec, "status": status}
+    metadata = {"namespace": "team", "name": name, "annotations": annotations}
+    return {"metadata": metadata, "spec": spec, "status": status}
 
 
 def test_resume_of_a_sleeping_runtime_leaves_a_request_with_its_time() -> None:
@@ -52,6 +62,40 @@ def test_wake_overrides_are_left_even_when_it_is_up() -> None:
 def test_suspend_is_left_once() -> None:
     assert decide(Command("suspend"), runtime(), NOW).annotations is not None
     assert decide(Command("suspend"), runtime(suspended=True), NOW).annotations is None
+
+
+RESUME = {meta.RESUME_REQUESTED: "true", meta.RESUME_REQUESTED_AT: "2026-01-01T00:00:00Z"}
+SUSPEND = {meta.SUSPEND_REQUESTED: "true", meta.SUSPEND_REQUESTED_AT: "2026-01-01T00:00:00Z"}
+
+
+def test_what_was_asked_for_and_is_not_taken_yet_need_not_be_asked_for_again() -> None:
+    for command, suspended, pending in (("resume", True, RESUME), ("suspend", False, SUSPEND)):
+        step = decide(Command(command), runtime(suspended=suspended, annotations=pending), NOW)
+        assert (step.annotations, step.is_pending) == (None, True)
+    assert not decide(Command("resume"), runtime(), NOW).is_pending
+
+
+def test_the_last_command_replaces_an_opposite_one_that_is_not_taken_yet() -> None:
+    """Both came within one second, and the controller has not looked: still the later one counts."""
+    resume = decide(Command("resume"), runtime(annotations=SUSPEND), NOW)
+    assert resume.annotations == RESUME | dict.fromkeys(SUSPEND)
+    suspend = decide(Command("suspend"), runtime(suspended=True, annotations=RESUME), NOW)
+    assert suspend.annotations == SUSPEND | dict.fromkeys(RESUME)
+
+
+@pytest.mark.parametrize("annotations", [None, {}, [], "x", {meta.RESUME_REQUESTED: 1}])
+def test_annotations_that_make_no_sense_are_none(annotations: Any) -> None:
+    assert decide(Command("resume"), runtime(suspended=True, annotations=annotations), NOW).annotations == RESUME
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "A", "-a", "a" * 254, "ä"])
+def test_a_name_that_no_object_can_have_is_refused_before_anybody_is_asked(name: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        read_key("team", name)
+    assert caught.value.code == "INVALID_NAME"
+    with pytest.raises(BadRequest) as caught:
+        read_key(name, "a")
+    assert caught.value.code == "INVALID_NAMESPACE"
 
 
 @pytest.mark.parametrize("body", [b"", b"  ", b"{}", b'{"requestId": "x"}'])
