@@ -46,6 +46,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
         path = item.path.relative_to(here)
+        if isinstance(item, pytest.Function) and "control_plane" in item.fixturenames:
+            for mark in REAL.marks:
+                item.add_marker(mark)
         if not {str(path), path.parts[0]} & ON_THEIR_OWN.keys() and not _takes_its_cluster(item):
             raise pytest.UsageError(f"{item.nodeid} does not ask for the fixture `cluster`, and is not in ON_THEIR_OWN")
 

@@ -1,7 +1,8 @@
 """What the real API server was asked by our service accounts, from its audit log, and how that compares to their rules.
 
 A call is one request; a watch counts when it opens. `Calls.since` starts a log at its present end, so that tests that
-share a control plane see their own part only.
+share a control plane see their own part only. A rule is needed when a call is answered by it and by no narrower one: by
+a Role before a ClusterRole, by one that names its objects before one that does not.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-Rule = dict[str, Any]
+Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +75,47 @@ def _call(event: dict[str, Any]) -> Call:
     )
 
 
-def unused(rules: Iterable[Rule], calls: Iterable[Call]) -> set[str]:
-    """What rules grant and no call needed, as `verb resource`.
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One verb on one resource: in `namespace` (everywhere when empty), for `names` (all when there are none)."""
 
-    An apply of an object that is not there yet needs `create` besides `patch`; the log says `patch` and 201.
-    """
-    used = {(call.verb, call.group, call.resource) for call in calls}
-    used |= {("create", call.group, call.resource) for call in calls if (call.verb, call.code) == ("patch", 201)}
-    return {
-        f"{verb} {resource}{'.' + group if group else ''}"
-        for rule in rules
+    verb: str
+    group: str
+    resource: str
+    namespace: str
+    names: frozenset[str]
+
+    def allows(self, call: Call) -> bool:
+        asked = (call.group, call.resource) == (self.group, self.resource) and self.verb in _needed(call)
+        return asked and self.namespace in ("", call.namespace) and (not self.names or call.name in self.names)
+
+    @property
+    def breadth(self) -> tuple[bool, bool]:
+        return (not self.namespace, not self.names)
+
+    def __str__(self) -> str:
+        where = f" in {self.namespace}" if self.namespace else ""
+        return f"{self.verb} {self.resource}{'.' + self.group if self.group else ''}{where}"
+
+
+def unused(roles: Iterable[Object], calls: Iterable[Call]) -> set[str]:
+    """What roles grant and no call needed, as `verb resource` and, for a Role, `in namespace`."""
+    grants = {
+        Grant(verb, group, resource, role["metadata"].get("namespace", ""), frozenset(rule.get("resourceNames", ())))
+        for role in roles
+        for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
-        if (verb, group, resource) not in used
     }
+    needed: set[Grant] = set()
+    for call in calls:
+        for verb in _needed(call):
+            candidates = [grant for grant in grants if grant.verb == verb and grant.allows(call)]
+            needed |= set(sorted(candidates, key=lambda grant: grant.breadth)[:1])
+    return {str(grant) for grant in grants - needed}
+
+
+def _needed(call: Call) -> tuple[str, ...]:
+    """An apply of an object that is not there yet needs `create` besides `patch`; the log says `patch` and 201."""
+    return ("patch", "create") if (call.verb, call.code) == ("patch", 201) else (call.verb,)

@@ -34,6 +34,7 @@ from crds.client.resources import (
 )
 from crds.v1.meta import GROUP
 from sandbox.install import GATEWAY_NAMESPACE, SYSTEM_NAMESPACE, install
+from sandbox.processes import end_with_parent
 from tests.support.audit import Calls
 from tests.support.clusters import Cluster
 from tests.support.control_plane import REPOSITORY, ControlPlane, free_ports
@@ -77,7 +78,7 @@ class Part:
                 stderr=out,
                 cwd=REPOSITORY,
                 env={"PATH": os.environ["PATH"], "HOME": str(log.parent)},
-                start_new_session=True,
+                preexec_fn=end_with_parent,
             )
 
     def get(self, path: str) -> bytes:
@@ -213,6 +214,12 @@ class System:
         state = str(self.directory / "gateway")
         return await self.start("gateway", "--address", f"127.0.0.1:{port}", "--state-dir", state)
 
+    async def lifecycle_api(self) -> str:
+        """Starts it; returns where it is asked."""
+        (port,) = free_ports(1)
+        await self.start("api", "--address", f"127.0.0.1:{port}")
+        return f"http://127.0.0.1:{port}/api/v1"
+
     async def create(self, name: str, **spec: Any) -> Object:
         body = {
             "metadata": {"name": name, "namespace": self.namespace},
@@ -243,14 +250,17 @@ class System:
             raise AssertionError(f"{name} is not {phase} within {seconds:g} s: {found.get('status')}") from None
         return found
 
-    async def restart_api_server(self) -> Calls:
-        """kill -9 and start; returns the calls from the kill on. Refusals until it was ready are not held against
-        anybody: a server that starts may not have read the roles yet."""
+    @contextlib.asynccontextmanager
+    async def without_api_server(self) -> AsyncIterator[Calls]:
+        """kill -9, and start afterwards; yields the calls from the kill on. Refusals until it was ready are not held
+        against anybody: a server that starts may not have read the roles yet."""
         since = Calls.since(self.control_plane.audit_log)
         await asyncio.to_thread(self.control_plane.kill, "kube-apiserver")
-        await asyncio.to_thread(self.control_plane.start, "kube-apiserver")
+        try:
+            yield since
+        finally:
+            await asyncio.to_thread(self.control_plane.start, "kube-apiserver")
         self.calls = Calls.since(self.control_plane.audit_log)
-        return since
 
     async def routes(self) -> dict[str, str]:
         """State by `namespace/name`, of this test's runtimes in the published table."""

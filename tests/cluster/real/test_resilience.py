@@ -2,17 +2,20 @@
 
 Plan, each time with a leader-elected controller that has brought a runtime to Ready: the API server is killed and comes
 back; etcd is compacted, so that every version a watch could resume from is gone; the network stalls, shorter and longer
-than a Lease lasts. Afterwards what was changed meanwhile is done, and nothing was refused.
+than a Lease lasts. Each time the runtime is changed and a Service of its removed in etcd itself while no API server is
+there to tell. Afterwards both are done, by the same process, and nothing was refused.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from crds.client.resources import DEPLOYMENTS, LEASES, SERVICES
+from crds.v1.meta import GROUP
 from sandbox.install import SYSTEM_NAMESPACE
 from tests.cluster.real.conftest import Part, System, until
 from tests.support.clusters import ONLY_REAL
@@ -30,10 +33,25 @@ async def controller(system: System) -> AsyncIterator[Part]:
     assert part.process.poll() is None, f"the controller ended:\n{part.tail()}"
 
 
-async def works(system: System) -> None:
-    """A new wish is fulfilled, and what somebody broke is mended."""
-    await until(lambda: change(system))
+def change_behind_the_servers_back(system: System) -> None:
+    """A new wish, and something broken: while no API server can say so to anybody."""
+
+    def three_workers(obj: dict[str, Any]) -> None:
+        obj["spec"] |= {"minWorkers": 3, "maxWorkers": 3}
+        obj["metadata"]["generation"] += 1
+
+    system.control_plane.etcd.rewrite(f"{GROUP}/xtrinodes/{system.namespace}/one", three_workers)
+    system.control_plane.etcd.remove(f"services/specs/{system.namespace}/trino-one-worker")
+
+
+async def change(system: System) -> None:
+    """The same by way of the API server."""
+    await system.change("one", minWorkers=3, maxWorkers=3)
     await system.client.delete(SERVICES, "trino-one-worker", system.namespace)
+
+
+async def converges(system: System) -> None:
+    """The wish is fulfilled, and what was broken is mended."""
 
     async def is_done() -> bool:
         workers = await system.client.get(DEPLOYMENTS, "trino-one-worker", system.namespace)
@@ -44,33 +62,29 @@ async def works(system: System) -> None:
     await system.reaches("one", "Ready")
 
 
-async def change(system: System) -> bool:
-    await system.change("one", minWorkers=3, maxWorkers=3)
-    return True
-
-
 async def test_the_api_server_is_killed_and_comes_back(system: System, controller: Part) -> None:
-    await system.restart_api_server()
-    await works(system)
+    async with system.without_api_server():
+        await asyncio.to_thread(change_behind_the_servers_back, system)
+    await converges(system)
 
 
 async def test_a_change_made_just_before_the_api_server_dies_is_not_lost(system: System, controller: Part) -> None:
     await change(system)
-    await system.restart_api_server()
-    await works(system)
+    async with system.without_api_server():
+        pass
+    await converges(system)
 
 
 async def test_every_version_that_a_watch_could_resume_from_is_gone(system: System, controller: Part) -> None:
     """etcd moves on and forgets before the API server is back: no watch can resume, and everything is listed again."""
-    for number in range(3):
-        annotations = {"metadata": {"annotations": {"moved": str(number)}}}
-        await system.client.patch(SERVICES, "trino-one", system.namespace, annotations)
-    await asyncio.to_thread(system.control_plane.compact)
-    since = await system.restart_api_server()
-    await works(system)
-    listed = {call.resource for call in since if call.verb == "list"}
-    # Not the services: the newest version of all is theirs.
-    assert listed >= {"xtrinodes", "deployments", "pods", "endpointslices", "secrets"}
+    async with system.without_api_server() as since:
+        await asyncio.to_thread(change_behind_the_servers_back, system)
+        await asyncio.to_thread(system.control_plane.compact)
+    await converges(system)
+    watched = {call.resource for call in since if call.verb == "watch"}
+    assert watched >= {"xtrinodes", "services", "deployments", "pods", "endpointslices", "secrets"}
+    # All of them had to, each after a pause of its own.
+    await until(lambda: {call.resource for call in since if call.verb == "list"} == watched)
 
 
 @pytest.mark.parametrize(
@@ -81,10 +95,11 @@ async def test_the_network_stalls(system: System, controller: Part, seconds: int
     transitions = await lease_transitions(system)
     system.control_plane.pause("kube-apiserver")
     try:
+        await asyncio.to_thread(change_behind_the_servers_back, system)
         await asyncio.sleep(seconds)  # the stall itself
     finally:
         system.control_plane.resume("kube-apiserver")
-    await works(system)
+    await converges(system)
     assert await lease_transitions(system) == transitions, "it still is the same leader"
 
 
