@@ -60,6 +60,13 @@ def _same_connector() -> Rule:
     )
 
 
+#: KEDA does not scale the workers, as `scaling.keda_active` says it. Here because `kubectl scale` asks no webhook.
+_KEDA_TOLD = " || ".join(
+    f"has(self.keda.{name})"
+    for name in ("scalerType", "scalingMetric", "prometheusServer", "prometheusQuery", "httpEndpoint")
+)
+_KEDA_IS_OFF = f"!has(self.keda) || !has(self.keda.enabled) || !self.keda.enabled || !({_KEDA_TOLD})"
+
 #: Model -> rules of its schema.
 RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
     runtime.XTrinode: (
@@ -82,6 +89,11 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
             "!has(self.maxWorkers) || !has(self.wakeMinWorkers) || self.wakeMinWorkers <= self.maxWorkers",
             "wakeMinWorkers must not be greater than maxWorkers",
             ".wakeMinWorkers",
+        ),
+        Rule(
+            f"{_KEDA_IS_OFF} || !has(self.maxWorkers) || self.maxWorkers >= 1",
+            "maxWorkers must be at least 1 when KEDA scales the workers",
+            ".maxWorkers",
         ),
         Rule(
             "!has(self.limits) || !has(self.resourceGroupsProfile)"

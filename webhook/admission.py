@@ -44,6 +44,7 @@ from webhook.review import Decision, Request
 M = TypeVar("M", bound=Model)
 
 ALLOWED = Decision()
+_DEEPEST = 64
 # Fields that carry no permission and name no Secret.
 _HARMLESS = frozenset(
     {
@@ -74,9 +75,9 @@ class Judgement:
 def mutate(request: Request) -> Decision:
     """Defaults as a JSON patch; an object that cannot be defaulted is left for validation to explain."""
     default = _DEFAULTING.get(request.kind)
-    if default is None or request.object is None or request.subresource or _leaving(request.object):
+    if default is None or request.object is None or request.subresource or _leaving(request):
         return ALLOWED
-    if not isinstance(request.object.get("spec"), dict):
+    if not isinstance(request.object.get("spec"), dict) or _bottomless(request.object):
         return ALLOWED
     defaulted = default(request.object)
     operations = jsonpatch.make_patch(request.object, defaulted).patch
@@ -87,7 +88,12 @@ def judge(request: Request, others: Iterable[XTrinode] = ()) -> Judgement:
     """Errors, warnings and needed permissions of a create or update; `others` are the runtimes that there are."""
     if request.operation not in ("CREATE", "UPDATE") or request.object is None or request.subresource:
         return Judgement()
-    if _leaving(request.object) or not _spec_changed(request):
+    if _leaving(request):
+        return Judgement()
+    if _bottomless(request.object):
+        message = f"is nested more than {_DEEPEST} levels deep, which no field of ours needs"
+        return Judgement((FieldError("spec", message),))
+    if not _spec_changed(request):
         return Judgement()
     if request.kind == XTRINODE_KIND:
         return _judge_runtime(request, others)
@@ -150,8 +156,24 @@ def _changed_fields(new: Mapping[str, Any], old: Mapping[str, Any]) -> set[str]:
     return {key for key in {*after, *before} if after.get(key) != before.get(key)}
 
 
-def _leaving(obj: Mapping[str, Any]) -> bool:
-    return bool((obj.get("metadata") or {}).get("deletionTimestamp"))
+def _leaving(request: Request) -> bool:
+    """Whether the stored object is being deleted. What the new one says about that is only its author's word."""
+    return bool(((request.old_object or {}).get("metadata") or {}).get("deletionTimestamp"))
+
+
+def _bottomless(obj: Mapping[str, Any]) -> bool:
+    """Whether the object is nested so deeply that comparing it would end the interpreter's patience."""
+    level: list[Any] = [obj]
+    for _ in range(_DEEPEST):
+        level = [
+            item
+            for value in level
+            for item in (value.values() if isinstance(value, dict) else value)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _spec_changed(request: Request) -> bool:

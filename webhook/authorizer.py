@@ -24,6 +24,13 @@ _REMEMBER_SECONDS = 10.0
 _REMEMBER = 4096
 
 
+class _Unknown:
+    """No answer is remembered. (None is one: allowed.)"""
+
+
+_UNKNOWN = _Unknown()
+
+
 class Authorizer:
     """One per process; `clock` is monotonic seconds."""
 
@@ -45,8 +52,9 @@ class Authorizer:
         """None when allowed, else the authorizer's reason (may be empty)."""
         extra = tuple(sorted(user.extra.items()))
         key = (user.username, user.uid, user.groups, extra, *_attributes(access).items())
-        if key in self._known:
-            return self._known[key]
+        known = self._known.get(key, _UNKNOWN)  # one look: between two the entry may run out
+        if not isinstance(known, _Unknown):
+            return known
         review = {
             "apiVersion": SUBJECT_ACCESS_REVIEWS.api_version,
             "kind": SUBJECT_ACCESS_REVIEWS.kind,

@@ -7,6 +7,7 @@ asked about: whoever may suspend a runtime need not hold the rights of the one w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -55,17 +56,27 @@ def _chart_config(spec: XTrinodeSpec) -> Any:
     return None if config is None else config.model_copy(update={"init_containers": None})
 
 
-def _images(spec: XTrinodeSpec) -> Any:
-    """Images that run beside or before Trino; the overlay's image is the overlay's privilege."""
+def _exporter_image(spec: XTrinodeSpec) -> Any:
+    """The image that runs beside Trino; the overlay's images are the overlay's privilege."""
     exporter = spec.keda.jmx_exporter if spec.keda else None
-    init = spec.helm_chart_config.init_containers if spec.helm_chart_config else None
-    return (exporter.image if exporter else None, init)
+    return exporter.image if exporter else None
+
+
+def _init_containers(spec: XTrinodeSpec) -> Any:
+    return spec.helm_chart_config.init_containers if spec.helm_chart_config else None
 
 
 _GUARDED: tuple[tuple[str, str, Callable[[XTrinodeSpec], Any]], ...] = (
     ("spec.valuesOverlay", "valuesoverlay", _overlay),
     ("spec.helmChartConfig", "valuesoverlay", _chart_config),
-    ("spec.keda.jmxExporter.image", "images", _images),
+    ("spec.keda.jmxExporter.image", "images", _exporter_image),
+    ("spec.helmChartConfig.initContainers", "images", _init_containers),
+)
+#: Blocks that also say where the Secrets in them are sent: whoever changes the block could send them elsewhere.
+_SENDING: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("spec.connector.", lambda spec: spec.connector),
+    ("spec.trinoControlAuth.", lambda spec: spec.trino_control_auth),
+    ("spec.faultTolerantExecution.", lambda spec: spec.fault_tolerant_execution),
 )
 
 
@@ -99,10 +110,20 @@ def _nothing(new: XTrinode) -> XTrinodeSpec:
 
 def _secrets(new: XTrinode | XTrinodeCatalog, old: XTrinode | XTrinodeCatalog | None) -> Iterable[Access]:
     known = {_identity(reference) for reference in references(old)} if old is not None else set()
+    resent = () if old is None else tuple(path for path, block in _blocks(new) if block(new.spec) != block(old.spec))
     for reference in references(new):
-        if reference.kind == "Secret" and _identity(reference) not in known:
+        if reference.kind == "Secret" and (_identity(reference) not in known or reference.field.startswith(resent)):
             yield Access(reference.field, "get", "", "secrets", "", new.metadata.namespace, reference.name)
 
 
+def _blocks(obj: XTrinode | XTrinodeCatalog) -> Iterable[tuple[str, Callable[[Any], Any]]]:
+    of_catalog = isinstance(obj, XTrinodeCatalog)
+    return [(path, block) for path, block in _SENDING if (path == "spec.connector.") == of_catalog]
+
+
+_INDEX = re.compile(r"\[[0-9]+\]")
+
+
 def _identity(reference: Reference) -> tuple[str, str, str, str]:
-    return (reference.kind, reference.name, reference.key or "", reference.field)
+    """Which Secret is named where; places in a list do not count."""
+    return (reference.kind, reference.name, reference.key or "", _INDEX.sub("[]", reference.field))

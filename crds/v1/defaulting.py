@@ -56,13 +56,14 @@ def default_catalog(obj: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_nulls(value: Mapping[str, Any], keep: frozenset[str]) -> dict[str, Any]:
-    """Nulls mean "not set". Inside an overlay they are the user's and stay."""
-    tidy: dict[str, Any] = {}
-    for key, item in value.items():
-        if item is None:
-            continue
-        tidy[key] = _without_nulls(item, keep) if isinstance(item, Mapping) and key not in keep else item
-    return tidy
+    """Nulls mean "not set", in lists' objects as well. Inside an overlay they are the user's and stay."""
+    return {key: item if key in keep else _tidy(item, keep) for key, item in value.items() if item is not None}
+
+
+def _tidy(value: Any, keep: frozenset[str]) -> Any:
+    if isinstance(value, Mapping):
+        return _without_nulls(value, keep)
+    return [_tidy(item, keep) for item in value] if isinstance(value, list) else value
 
 
 def _respell(value: dict[str, Any], path: list[str], spell: Callable[[str], str]) -> dict[str, Any]:

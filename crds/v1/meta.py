@@ -12,6 +12,7 @@ This module does not know any particular kind, and does not judge values: see `v
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from pydantic import (
     ValidationError,
 )
 from pydantic.alias_generators import to_camel
+
+from crds.v1.secrets_policy import plaintext_secret, secret_in_url
 
 # Said again for all who look for them here.
 from crds.v1.spelling import ROUTES_LABEL as ROUTES_LABEL  # noqa: PLC0414
@@ -92,7 +95,8 @@ ErrorKind = Literal["Required", "Invalid", "Forbidden", "NotSupported", "Duplica
 class FieldError:
     """One complaint about one field, in the terms that the API server uses.
 
-    `value` is what was found there; it is shown to the user, so the value of a secret never goes in.
+    `value` is what was found there. It is shown to the user unless it looks like a secret; what is known to be one
+    never goes in.
     """
 
     path: str
@@ -111,8 +115,28 @@ class FieldError:
             "Duplicate": "Duplicate value",
             "TooLong": "Too long",
         }
-        shown = "" if self.value is None else f"{self.value!r}: "
-        return f"{self.path}: {words[self.kind]}: {shown}{self.message}"
+        return f"{self.path}: {words[self.kind]}: {_shown(self.path, self.value)}{self.message}"
+
+
+_LONGEST_SHOWN = 128
+_LAST_KEY = re.compile(r"([^.\[\]]+|\[[^\[\]]*\])\Z")
+#: Texts that are whole files or environments: what is in them is nobody's business but their author's.
+_NEVER_SHOWN = re.compile(r"\.value\Z|\.accessControl\.|\.additionalConfigFiles\[|\.tableDescriptions\[")
+_LOGIN = re.compile(r"[^/@\s]:[^/@\s]+@")
+
+
+def _shown(path: str, value: object) -> str:
+    """The value as JSON, unless it may hold a secret: errors end up in logs, events and the status of GitOps tools."""
+    if value is None or _NEVER_SHOWN.search(path):
+        return ""
+    if isinstance(value, str):
+        key = _LAST_KEY.search(path)
+        if len(value) > _LONGEST_SHOWN or _LOGIN.search(value) or secret_in_url(value):
+            return ""
+        if plaintext_secret(key[0].strip("[]") if key else "", value):
+            return ""
+        value = value.encode("utf-8", "replace").decode()
+    return f"{json.dumps(value, ensure_ascii=False, default=repr)}: "
 
 
 class InvalidObject(Exception):
@@ -215,7 +239,7 @@ def _field_error(item: Any) -> FieldError:
     return FieldError(field_path(where), message, kind, shown)
 
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def field_path(location: Sequence[str | int]) -> str:

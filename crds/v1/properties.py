@@ -1,8 +1,8 @@
 """Java properties: the format of every file that Trino reads its configuration from.
 
-`render` escapes, so that a value with a backslash, a leading space or a newline is that value and not
-another line; `parse` reads what a person wrote into the same values. Both follow java.util.Properties
-as far as one file of `key=value` lines goes.
+`render` escapes, so that a value with a backslash, a leading space or a newline is that value and not another line, and
+so that the file is plain ASCII: Trino reads it as Latin-1. `parse` reads what a person wrote into the same values. Both
+follow java.util.Properties as far as one file of `key=value` lines goes.
 
 Trino replaces `${ENV:NAME}` in values itself; to this module it is text like any other.
 """
@@ -24,8 +24,9 @@ def _escape(text: str, *, key: bool) -> str:
             out.append("\\\\")
         elif char in _CONTROL:
             out.append(_CONTROL[char])
-        elif ord(char) < 0x20 or (0x7F <= ord(char) <= 0xFFFF and not char.isprintable()):
-            out.append(f"\\u{ord(char):04x}")
+        elif not " " <= char <= "~":
+            units = char.encode("utf-16-be", "surrogatepass")
+            out += [f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2)]
         elif (key and char in " =:#!") or (char == " " and index == 0):
             out.append("\\" + char)
         else:
@@ -82,7 +83,9 @@ _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 
 
 def _unescape(text: str) -> str:
-    return _ESCAPE.sub(_unescape_one, text)
+    # An escape is half a character beyond the first 65,536; halves that find no other half are none.
+    found = _ESCAPE.sub(_unescape_one, text)
+    return found.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "replace")
 
 
 def _unescape_one(match: re.Match[str]) -> str:

@@ -15,6 +15,7 @@ BROKEN = {
     "metadata.name may have": [runtime(name="a" * 43)],
     "metadata.name must hold no dot": [runtime(name="a.b")],
     "minWorkers must not": [runtime({"minWorkers": 3, "maxWorkers": 2})],
+    "maxWorkers must be at least 1": [runtime({"maxWorkers": 0, "keda": {"enabled": True, "scalingMetric": "query"}})],
     "wakeMinWorkers must not": [runtime({"wakeMinWorkers": 3, "maxWorkers": 2})],
     "limits.hardConcurrencyPerGroup and": [runtime({"limits": {"maxQueuedPerGroup": 3}, "resourceGroupsProfile": "x"})],
     "set either hostname": [runtime({"routing": {"hostname": "a", "hostnameDomain": "b"}})],

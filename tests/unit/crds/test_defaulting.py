@@ -58,6 +58,11 @@ def test_nulls_go_but_not_from_an_overlay():
     assert spec["valuesOverlay"] == {"a": None}
 
 
+def test_nulls_go_from_objects_in_lists_as_well():
+    spec = spec_of({"size": "s", "placement": {"tolerations": [{"key": "k", "value": None}, {"operator": "Exists"}]}})
+    assert spec["placement"]["tolerations"] == [{"key": "k"}, {"operator": "Exists"}]
+
+
 @pytest.mark.parametrize("obj", [{}, {"spec": None}, {"spec": []}, {"spec": {"size": 3, "keda": "x", "placement": []}}])
 def test_what_has_the_wrong_form_is_left_for_validation(obj):
     result = default_xtrinode(obj)

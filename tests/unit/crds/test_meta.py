@@ -116,8 +116,31 @@ def test_errors_read_like_the_api_servers():
     assert str(FieldError("spec.a", "no", "Forbidden", 3)) == "spec.a: Forbidden: no"
 
 
+def test_a_shown_value_is_written_as_json():
+    assert str(FieldError("spec.a", "no", "Invalid", "x")) == 'spec.a: Invalid value: "x": no'
+    assert str(FieldError("spec.a", "no", "Invalid", True)) == "spec.a: Invalid value: true: no"
+    assert str(FieldError("spec.a", "no", "Invalid", "\ud800")) == 'spec.a: Invalid value: "?": no'
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.connector.postgres.properties[connection-password]", "hunter2${"),
+        ("spec.connector.postgres.connectionURL", "jdbc:postgresql://u:hunter2@h/${x}"),
+        ("spec.connector.postgres.connectionURL", "postgresql://h/db?user=u&password=hunter2"),
+        ("spec.keda.prometheusServer", "u:hunter2@prom:9090"),
+        ("spec.helmChartConfig.env[0].value", "hunter2" * 5000),
+        ("spec.helmChartConfig.env[0].value", "hunter2"),
+        ("spec.helmChartConfig.accessControl.properties", "hunter2"),
+        ("spec.helmChartConfig.accessControl.rules[a.json]", "hunter2"),
+    ],
+)
+def test_no_error_shows_what_may_be_a_secret_or_is_too_long_to_read(path, value):
+    assert "hunter2" not in str(FieldError(path, "no", "Invalid", value))
+
+
 def test_paths_are_spelt_as_kubernetes_does():
-    assert field_path(["spec", "a", 0, "b-c", "d.e/f"]) == "spec.a[0].b-c[d.e/f]"
+    assert field_path(["spec", "a", 0, "b-c", "d.e/f"]) == "spec.a[0][b-c][d.e/f]"
     assert field_path([]) == "object"
 
 

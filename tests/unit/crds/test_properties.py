@@ -40,6 +40,18 @@ def test_what_people_write_is_understood(text, read):
     assert parse(text) == read
 
 
+@pytest.mark.parametrize("text", ["müller", "ł", "日本", "🦆", "a\u2028b", "\x85"])
+def test_a_file_is_the_same_in_every_encoding(text):
+    """Trino reads its files as Latin-1."""
+    written = render({text: text})
+    assert written.isascii()
+    assert parse(written) == {text: text}
+
+
+def test_half_a_character_is_none():
+    assert parse("a=\\ud83e") == {"a": "\ufffd"}
+
+
 def test_a_list_of_lines_is_a_file():
     assert parse(["a=1", "b=2"]) == {"a": "1", "b": "2"}
 

@@ -121,6 +121,70 @@ def test_secret_is_asked_about_when_it_is_newly_named() -> None:
     assert asked(other, CATALOG) == {("secrets", "other")}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"connectionURL": "jdbc:postgresql://mine:5432/sales"},
+        {"connectionUser": "other"},
+        {"properties": {"socket-factory": "x"}},
+    ],
+)
+def test_whoever_says_where_a_secret_is_sent_must_be_allowed_to_read_it(change: dict[str, Any]) -> None:
+    new = copy.deepcopy(CATALOG)
+    new["spec"]["connector"]["postgres"].update(change)
+    assert asked(new, CATALOG) == {("secrets", "sales-db")}
+
+
+def test_secrets_of_a_block_that_changes_are_asked_about_and_no_others() -> None:
+    secret = {"name": "control", "key": "password"}
+    exchange = {"properties": {"exchange.s3.region": "a"}, "propertySecretRefs": {"exchange.s3.aws-secret-key": secret}}
+    old = changed(
+        RUNTIME,
+        trinoControlAuth={"passwordSecret": {"name": "login", "key": "k"}},
+        faultTolerantExecution={"exchangeManager": exchange},
+    )
+    elsewhere = copy.deepcopy(old)
+    elsewhere["spec"]["faultTolerantExecution"]["exchangeManager"]["properties"] = {"exchange.s3.endpoint": "http://me"}
+    assert asked(elsewhere, old) == {("secrets", "control")}
+    renamed = copy.deepcopy(old)
+    renamed["spec"]["trinoControlAuth"]["username"] = "me"
+    assert asked(renamed, old) == {("secrets", "login")}
+
+
+def test_order_of_a_list_names_no_secret_anew() -> None:
+    mounts = [{"name": name, "secretName": name, "path": f"/{name}"} for name in ("one", "two")]
+    old = changed(RUNTIME, helmChartConfig={"secretMounts": mounts})
+    new = changed(RUNTIME, helmChartConfig={"secretMounts": mounts[::-1]})
+    assert asked(new, old) == {("valuesoverlay", "")}
+
+
+def test_refusal_names_the_field_that_needs_the_images_permission() -> None:
+    containers = {"worker": [{"name": "i", "image": "x"}]}
+    accesses = judge(request(changed(RUNTIME, helmChartConfig={"initContainers": containers}))).accesses
+    assert {access.field for access in accesses if access.subresource == "images"} == {
+        "spec.helmChartConfig.initContainers"
+    }
+
+
+def test_new_object_cannot_say_that_it_is_leaving() -> None:
+    """The API server clears or refuses such a timestamp; nothing here depends on that."""
+    metadata = {**RUNTIME["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    assert judge(request({**changed(RUNTIME, size="nonsense"), "metadata": metadata})).errors
+    assert judge(request({**changed(RUNTIME, size="nonsense"), "metadata": metadata}, RUNTIME)).errors
+
+
+def test_bottomless_object_is_refused_in_words() -> None:
+    bottom: dict[str, Any] = {}
+    deep = bottom
+    for _ in range(900):
+        deep["a"] = {}
+        deep = deep["a"]
+    new = request(changed(RUNTIME, valuesOverlay=bottom))
+    assert mutate(new).patch == ()
+    (error,) = judge(new).errors
+    assert "nested" in error.message
+
+
 def test_breaking_edit_needs_the_annotations_and_the_permission() -> None:
     smaller = changed(RUNTIME, size="s")
     (error,) = judge(request(smaller, RUNTIME)).errors
