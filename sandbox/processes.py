@@ -50,7 +50,7 @@ class Part:
     where: str
     what: str
     env: Mapping[str, str] = field(default_factory=dict)
-    ready_within: float = 30.0
+    ready_within: float = 120.0  # of a machine with much else to do; a part that ends has failed at once
     stop_within: float = 10.0
 
 

@@ -52,7 +52,7 @@ class User:
         with contextlib.suppress(NotFound):
             await self._patiently(lambda: self.client.delete(XTRINODES, name, self.namespace))
 
-    async def until_phase(self, name: str, phase: str, within: float = 60.0) -> Object:
+    async def until_phase(self, name: str, phase: str, within: float = 120.0) -> Object:
         """The runtime once it has `phase` for its newest spec."""
         found: Object = {}
         try:
@@ -68,7 +68,7 @@ class User:
         except TimeoutError:
             raise AssertionError(f"{name} is not {phase}: {found.get('status')}\n{self._sandbox.table()}") from None
 
-    async def until_gone(self, name: str, within: float = 60.0) -> None:
+    async def until_gone(self, name: str, within: float = 120.0) -> None:
         async with asyncio.timeout(within):
             while True:
                 try:
@@ -80,7 +80,7 @@ class User:
                 await asyncio.sleep(0.05)
 
     async def query(
-        self, sql: str, *, selector: str | None = None, host: str = "127.0.0.1", within: float = 30.0
+        self, sql: str, *, selector: str | None = None, host: str = "127.0.0.1", within: float = 60.0
     ) -> list[Any]:
         """The rows of a statement through the gateway; repeated while the gateway is being restarted."""
         headers = {} if selector is None else {"X-Trino-XTrinode": selector}
@@ -115,7 +115,7 @@ class User:
             "routes": [one["data"] for one in routes],
         }
 
-    async def _patiently(self, call: Any, within: float = 30.0) -> Any:
+    async def _patiently(self, call: Any, within: float = 60.0) -> Any:
         """Repeat a call that a restarting API server or webhook did not answer."""
         error: ApiError | None = None
         try:

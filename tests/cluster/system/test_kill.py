@@ -41,7 +41,7 @@ async def harass(user: User, part: str, dice: random.Random) -> None:
         user.kill(part)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("part", ["controller", "webhook", "gateway", "kube"])
 async def test_a_part_that_is_killed_over_and_over_changes_nothing_in_the_end(sandbox: Sandbox, part: str) -> None:
     undisturbed, killed = User(sandbox, "calm"), User(sandbox, "stormy")

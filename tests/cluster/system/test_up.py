@@ -14,6 +14,7 @@ import pytest
 
 from crds.client import KubeClient
 from crds.client.resources import XTRINODES
+from sandbox.processes import end_with_parent
 from tests.support.system import runtime
 
 READY = "Ctrl-C stops everything."
@@ -27,12 +28,12 @@ class Up:
         self.output = ""
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self, *arguments: str, until: str = READY, within: float = 60.0) -> None:
+    async def start(self, *arguments: str, until: str = READY, within: float = 300.0) -> None:
         self.output = ""
         ports = ("--kube-port", "0", "--gateway-port", "0", "--api-port", "0")
         command = [sys.executable, "-m", "sandbox", "up", "--data-dir", str(self.directory), *ports, *arguments]
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, preexec_fn=end_with_parent
         )
         assert self._process.stdout is not None
         async with asyncio.timeout(within):
@@ -88,7 +89,7 @@ async def up(tmp_path: Path):
         await asyncio.sleep(0.1)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 async def test_it_stops_clean_and_its_state_survives(up: Up) -> None:
     await up.start()
     assert "controller" in up.output
@@ -103,31 +104,31 @@ async def test_it_stops_clean_and_its_state_survives(up: Up) -> None:
 
     await up.start()
     async with await KubeClient.connect(str(up.directory / "kubeconfig")) as client:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while ((await client.get(XTRINODES, "kept", "default")).get("status") or {}).get("phase") != "Ready":
                 await asyncio.sleep(0.1)
     assert await up.end(signal.SIGTERM) == 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_even_kill_9_leaves_no_process_behind(up: Up) -> None:
     await up.start()
     async with await KubeClient.connect(str(up.directory / "kubeconfig")) as client:
         body = runtime("orphan")
         body["metadata"]["namespace"] = "default"
         await client.create(XTRINODES, body)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while ((await client.get(XTRINODES, "orphan", "default")).get("status") or {}).get("phase") != "Ready":
                 await asyncio.sleep(0.1)
     await up.end(signal.SIGKILL)
     await up.until_nothing_is_left()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_second_sandbox_on_the_same_state_is_refused_in_one_line(up: Up) -> None:
     await up.start()
     second = Up(up.directory)
-    await second.start(until="\0", within=30)
+    await second.start(until="\0", within=120)
     assert await second.exit_code() == 1
     assert "already runs" in second.output
     assert "--data-dir" in second.output
@@ -138,7 +139,7 @@ async def test_second_sandbox_on_the_same_state_is_refused_in_one_line(up: Up) -
 async def test_port_that_is_taken_is_said_before_anything_starts(up: Up) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        await up.start("--gateway-port", str(port), until="\0", within=30)
+        await up.start("--gateway-port", str(port), until="\0", within=120)
         assert await up.exit_code() == 1
     assert f"port {port} is taken" in up.output
     assert "--gateway-port" in up.output
