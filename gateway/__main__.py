@@ -10,7 +10,7 @@ import sys
 from crds.client import KubeError
 from crds.process.listener import PortTaken
 from crds.process.main import run_program
-from gateway.allocator import return_large_blocks
+from gateway import interpreter
 from gateway.certificates import CannotServe
 from gateway.config import PROGRAM, Settings
 from gateway.server import serve
@@ -31,7 +31,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
-    return_large_blocks()
+    interpreter.begin()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to load again
     worker = worker_of(os.environ)
     if worker is not None:

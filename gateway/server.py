@@ -27,6 +27,7 @@ from gateway.admin_page import STATUS_PATH, admin_routes, status_response
 from gateway.certificates import CannotServe, Certificate
 from gateway.config import Settings
 from gateway.http1.limits import Limits
+from gateway.interpreter import set_aside
 from gateway.last_good import LastGood
 from gateway.metrics import GatewayMetrics
 from gateway.probes import Probes
@@ -105,7 +106,7 @@ async def serve(settings: Settings, stop: asyncio.Event, worker: Worker | None =
         background = [
             asyncio.create_task(routes.run(), name="routes"),
             asyncio.create_task(addresses.run(), name="addresses"),
-            asyncio.create_task(_sweep(proxy, router), name="sweep"),
+            asyncio.create_task(_sweep(proxy, routes), name="sweep"),
         ]
         stack.push_async_callback(_cancel, background)
         listener = await _listen(settings, proxy, certificate)
@@ -206,12 +207,16 @@ async def _follow_certificate(certificate: Certificate) -> None:
         certificate.reload_if_changed()
 
 
-async def _sweep(proxy: ProxyServer, router: Router) -> None:
+async def _sweep(proxy: ProxyServer, routes: RouteWatch) -> None:
+    loads = 0
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
         now = proxy.clock()
         proxy.sweep(now)
-        router.sweep(now)
+        proxy.router.sweep(now)
+        if loads != routes.status.loads:
+            loads = routes.status.loads
+            set_aside()
 
 
 async def _until(stop: asyncio.Event, background: list[asyncio.Task[None]]) -> int:

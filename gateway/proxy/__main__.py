@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ import sys
 
 import uvloop
 
+from gateway import interpreter
 from gateway.proxy.listening import listen
 from gateway.proxy.server import ProxyServer
 from gateway.proxy.settings import ProxySettings
@@ -75,7 +75,7 @@ async def serve(address: str, coordinators: list[str]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    gc.freeze()
+    interpreter.set_aside()
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 1.0)
@@ -89,6 +89,7 @@ async def serve(address: str, coordinators: list[str]) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     options = arguments(argv)
+    interpreter.begin()
     uvloop.run(serve(options.address, options.coordinator))
 
 

@@ -94,6 +94,7 @@ class ProxyServer:
                 target.pool = None
                 if self.express is not None and pool.lane is not None:
                     self.express.drop_lane(pool.lane)
+                    pool.lane = None
 
     def settle(self, now: float, patience: float = math.inf) -> None:
         """Have the counters tell all; what has been in the express lane for over `patience` seconds leaves it."""

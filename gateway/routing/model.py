@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.routing.circuit import Circuit
 
@@ -74,9 +74,11 @@ class Refusal:
     retry_after: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """Where a runtime's coordinator is reached: a host name and port that a resolver turns into addresses."""
+class Service(NamedTuple):
+    """Where a runtime's coordinator is reached: a host name and port that a resolver turns into addresses.
+
+    A tuple, because thousands of them are keys, and each is looked up several times whenever a table is loaded.
+    """
 
     host: str
     port: int
@@ -127,6 +129,8 @@ class RouteTable:
     by_host: dict[bytes, Route] = field(default_factory=dict)
     by_selector: dict[bytes, Route] = field(default_factory=dict)
     default: Route | None = None
+    backends: dict[str, Backend] = field(default_factory=dict)
+    """Every backend by key; a backend that stands in several routes counts once."""
 
     @classmethod
     def of(cls, routes: tuple[Route, ...]) -> RouteTable:
@@ -141,12 +145,8 @@ class RouteTable:
                 by_selector.setdefault(selector, route)
             if route.default and default is None:
                 default = route
-        return cls(routes, by_host, by_selector, default)
-
-    @property
-    def backends(self) -> dict[str, Backend]:
-        """Every backend by key; a backend that stands in several routes counts once."""
-        return {backend.key: backend for route in self.routes for backend in route.backends}
+        backends = {backend.key: backend for route in routes for backend in route.backends}
+        return cls(routes, by_host, by_selector, default, backends)
 
 
 class Target:
