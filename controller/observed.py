@@ -74,13 +74,14 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A live pod, terminating ones included. `trouble` says why it does not run, for people."""
+    """A live pod, terminating ones included. `trouble` says why it does not run, for people. `came_up`: its Trino has
+    started and still runs, whether or not it is ready at the moment."""
 
     name: str
     role: Role
     ready: bool = False
+    came_up: bool = False
     terminating: bool = False
-    rollout: str = ""
     trouble: str = ""
     started: datetime | None = None
 

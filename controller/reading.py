@@ -12,7 +12,7 @@ from typing import Any
 
 from controller.actions import HELD_REPLICAS
 from controller.observed import Endpoint, Pod, Role, Workload
-from controller.render.pods import ROLLOUT_HASH
+from controller.render.pods import CONTAINER, ROLLOUT_HASH
 from controller.render.services import HTTP_PORT
 from crds.v1 import meta
 from crds.v1.meta import parse_time
@@ -58,19 +58,24 @@ def _blocked(status: Mapping[str, Any]) -> str:
 
 def read_pod(obj: Object) -> Pod:
     metadata, status = obj["metadata"], obj.get("status") or {}
-    annotations = metadata.get("annotations") or {}
     component = (metadata.get("labels") or {}).get(meta.COMPONENT_LABEL)
     role = Role.COORDINATOR if component == Role.COORDINATOR else Role.WORKER
     conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
+    ready = (conditions.get("Ready") or {}).get("status") == "True"
     return Pod(
         name=metadata["name"],
         role=role,
-        ready=(conditions.get("Ready") or {}).get("status") == "True",
+        ready=ready,
+        came_up=ready or any(_came_up(container) for container in status.get("containerStatuses") or ()),
         terminating=bool(metadata.get("deletionTimestamp")),
-        rollout=annotations.get(ROLLOUT_HASH[role], ""),
         trouble=_trouble(status, conditions),
         started=_moment(status.get("startTime")),
     )
+
+
+def _came_up(container: Mapping[str, Any]) -> bool:
+    running = "running" in (container.get("state") or {})
+    return container.get("name") == CONTAINER and container.get("started") is True and running
 
 
 def _trouble(status: Mapping[str, Any], conditions: Mapping[Any, Mapping[str, Any]]) -> str:

@@ -16,6 +16,7 @@ from enum import StrEnum
 from controller.observed import Observed, Role
 from controller.reading import read_count
 from crds.v1 import meta
+from crds.v1.meta import format_time
 from crds.v1.quantity import parse_duration
 from crds.v1.runtime_shape import RuntimeShape
 from crds.v1.xtrinode import XTrinode
@@ -35,55 +36,47 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """What to do about the queries of a runtime that shall stop. `outcome` is for metrics and events."""
+    """What to do about the queries of a runtime that shall stop."""
 
     verdict: Verdict
     message: str
-    outcome: str = ""
     live: tuple[str, ...] = ()
 
 
 def decide_drain(observed: Observed, *, started: datetime, now: datetime, timeout: timedelta, cancel: bool) -> Drain:
     """`started`: when the route was asked to pause. `cancel`: the policy ends queries at once."""
-    if not observed.coordinator_up and not any(pod.ready for pod in observed.pods if pod.role is Role.COORDINATOR):
-        return Drain(Verdict.EMPTY, "no coordinator runs, so no query does", "no_coordinator")
-    overdue = now >= started + timeout
+    coordinators = [pod for pod in observed.pods if pod.role is Role.COORDINATOR]
+    if not observed.coordinator_up and not any(pod.ready or pod.came_up for pod in coordinators):
+        return Drain(Verdict.EMPTY, "no coordinator runs, so no query does")
+    deadline = started + timeout
+    overdue = now >= deadline
     if not observed.route_settled and not overdue:
         return Drain(Verdict.WAIT, "waiting until the gateways no longer send queries here")
     activity = observed.activity
-    if activity is None:
-        verdict = Verdict.EMPTY if overdue else Verdict.WAIT
-        return Drain(verdict, "the coordinator has not been asked for its queries yet", "timeout")
-    left = _span(started + timeout - now)
-    if activity.error:
-        if overdue:
-            return Drain(
-                Verdict.EMPTY,
-                f"stopped after spec.drainTimeout although live queries could not be counted: {activity.error}",
-                "timeout",
-            )
-        return Drain(Verdict.WAIT, f"cannot count live queries, will stop anyway in {left}: {activity.error}")
+    if activity is None and observed.coordinator_up and not overdue:
+        return Drain(Verdict.WAIT, "the coordinator has not been asked for its queries yet")
+    if activity is None or activity.error:
+        why = activity.error if activity is not None else "the coordinator is not ready"
+        if cancel or overdue:
+            rule = "drainPolicy" if cancel else "drainTimeout"
+            return Drain(Verdict.EMPTY, f"stopped by spec.{rule} although live queries could not be counted: {why}")
+        # The moment and not the time that is left: a message that changes by itself is written again and again.
+        at = format_time(deadline)
+        return Drain(Verdict.WAIT, f"cannot count live queries, will stop anyway at {at}: {why}")
     if not activity.live:
-        return Drain(Verdict.EMPTY, "no query is live", "drained")
+        return Drain(Verdict.EMPTY, "no query is live")
     count = len(activity.live)
     named = ", ".join(activity.live[:_NAMED]) + (", ..." if count > _NAMED else "")
     queries = f"{count} live {'query' if count == 1 else 'queries'} ({named})"
     if cancel:
-        return Drain(Verdict.CANCEL, f"cancelling {queries}: spec.drainPolicy is Cancel", "cancelled", activity.live)
+        return Drain(Verdict.CANCEL, f"cancelling {queries}: spec.drainPolicy is Cancel", activity.live)
     if overdue:
-        return Drain(Verdict.CANCEL, f"cancelling {queries}: spec.drainTimeout has passed", "timeout", activity.live)
+        return Drain(Verdict.CANCEL, f"cancelling {queries}: spec.drainTimeout has passed", activity.live)
     return Drain(
         Verdict.WAIT,
-        f"waiting for {queries}, at most {left}; set spec.drainPolicy to Cancel to stop them now",
+        f"waiting for {queries} until {format_time(deadline)}; set spec.drainPolicy to Cancel to stop them now",
         live=activity.live,
     )
-
-
-def _span(span: timedelta) -> str:
-    seconds = max(0, round(span.total_seconds()))
-    if seconds < 120:
-        return f"{seconds} s"
-    return f"{round(seconds / 60)} min" if seconds < 7200 else f"{round(seconds / 3600)} h"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +127,7 @@ def decide_wake(x: XTrinode, shape: RuntimeShape, observed: Observed, now: datet
     if shape.lifecycle.suspended:
         return Wake()
     annotations = x.metadata.annotations
-    coordinator = observed.workloads.get(Role.COORDINATOR)
-    if coordinator is not None and coordinator.held == 0:
+    if any(live.held == 0 for live in observed.workloads.values()):
         floor = read_count(annotations.get(meta.WAKE_MIN_WORKERS))
         if floor is None:
             floor = shape.lifecycle.wake_min_workers or 0

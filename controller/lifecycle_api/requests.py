@@ -108,7 +108,7 @@ def read_key(namespace: str, name: str) -> tuple[str, str]:
 
 def decide(command: Command, runtime: Mapping[str, Any], now: datetime) -> Step:
     """What `command` needs of `runtime` at `now`: nothing when it is so already, or on its way there. A command that
-    the controller has not taken yet counts, and is replaced by the opposite one: whose clock is ahead does not matter."""
+    the controller has not taken yet counts, and is replaced by the opposite one: no clock decides between them."""
     phase = phase_of(runtime)
     annotations = _annotations(runtime)
     suspended = bool((runtime.get("spec") or {}).get("suspended"))

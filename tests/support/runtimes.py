@@ -82,7 +82,7 @@ def running(x: XTrinode, **changes: Any) -> Observed:
     observed = Observed(
         workloads=workloads,
         pods=tuple(
-            Pod(f"{role.value}-{index}", role, ready=True, rollout=hashes[role])
+            Pod(f"{role.value}-{index}", role, ready=True)
             for role, live in workloads.items()
             for index in range(live.total)
         ),

@@ -103,6 +103,21 @@ def test_a_pod_that_goes_is_seen_as_going():
     assert read_pod(pod({}, deletionTimestamp="2026-01-31T12:00:00Z")).terminating
 
 
+@pytest.mark.parametrize(
+    ("status", "came_up"),
+    [
+        ({"conditions": [{"type": "Ready", "status": "True"}]}, True),
+        ({"containerStatuses": [{"name": "trino", "started": True, "state": {"running": {}}}]}, True),
+        ({"containerStatuses": [{"name": "trino", "started": False, "state": {"running": {}}}]}, False),
+        ({"containerStatuses": [{"name": "trino", "started": False, "state": {"waiting": {}}}]}, False),
+        ({"containerStatuses": [{"name": "jmx", "started": True, "state": {"running": {}}}]}, False),
+        ({}, False),
+    ],
+)
+def test_whether_trino_has_come_up_is_more_than_whether_it_is_ready(status, came_up):
+    assert read_pod(pod(status)).came_up is came_up
+
+
 def test_endpoints_are_read_across_slices_ready_ones_first():
     slices = [
         {

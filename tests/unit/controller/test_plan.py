@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from controller.actions import Apply, Delete, EndQueries, PatchOwner, Scale
-from controller.observed import Activity, Endpoint, Observed, Pod, Role, Source
+from controller.observed import Activity, CatalogFacts, Endpoint, Observed, Pod, Role, Source
 from controller.plan import Rules, plan
 from crds.v1 import meta
 from crds.v1.lifecycle import RouteState
@@ -23,6 +23,7 @@ from tests.support.runtimes import (
     RULES,
     applied,
     asleep,
+    catalog,
     child,
     condition,
     rollouts,
@@ -222,6 +223,21 @@ def test_scaled_workers_wake_with_the_floor_that_was_asked_for_clamped_to_the_ma
     planned = look(x, Observed(workloads={Role.COORDINATOR: asleep(), Role.WORKER: asleep()}))
     assert scales(planned)["trino-analytics-worker"] == 3
     assert planned.status["wake"] == {"minWorkers": 3, "expiresAt": format_time(NOW + timedelta(minutes=2))}
+
+
+def test_a_wake_that_died_halfway_still_has_its_floor():
+    spec = {"minWorkers": 0, "maxWorkers": 3, "keda": {"enabled": True, "scalerType": "prometheus"}}
+    x = runtime(spec, annotations={meta.WAKE_MIN_WORKERS: "2"}, status={"phase": "Suspended"})
+    coordinator_is_up = {Role.COORDINATOR: replace(asleep(), wanted=1, held=1), Role.WORKER: asleep()}
+    planned = look(x, Observed(workloads=coordinator_is_up))
+    assert scales(planned)["trino-analytics-worker"] == 2
+
+
+def test_what_is_waited_for_before_there_are_pods_is_told():
+    unpublished = CatalogFacts(catalog("sales"))
+    planned = look(runtime({"catalogSelector": {}}), Observed(catalogs=(unpublished,)))
+    assert not rollouts(planned)
+    assert "the ConfigMap of catalog sales" in planned.status["message"]
 
 
 def test_a_wake_wish_never_takes_workers_from_a_running_runtime_and_is_consumed():

@@ -37,6 +37,31 @@ def test_workers_that_are_up_do_not_hold_back_the_restart_of_a_coordinator_that_
     assert drain(Observed(pods=(*workers, crashing))).verdict is Verdict.EMPTY
 
 
+def test_a_coordinator_that_was_up_and_is_too_busy_for_its_probe_still_has_its_queries():
+    """Readiness comes and goes; only a container that ended has lost them."""
+    unready = Pod("c-1", Role.COORDINATOR, ready=False, came_up=True)
+    observed = Observed(pods=(unready,), endpoints=(), route_settled=True)
+    assert drain(observed).verdict is Verdict.WAIT
+    assert drain(observed, started=NOW - HOUR).verdict is Verdict.EMPTY
+
+
+def test_who_wants_queries_cancelled_does_not_wait_for_a_coordinator_that_cannot_be_asked():
+    assert drain(busy(activity=Activity(error="answered 401")), cancel=True).verdict is Verdict.EMPTY
+    assert drain(busy(activity=None), cancel=True).verdict is Verdict.WAIT  # it will be asked
+    unready = (Pod("c-1", Role.COORDINATOR, came_up=True),)
+    assert drain(busy(endpoints=(), pods=unready, activity=None), cancel=True).verdict is Verdict.EMPTY
+
+
+def test_what_a_drain_says_stays_the_same_while_nothing_changes():
+    for observed in (busy(), busy(activity=Activity(error="answered 401"))):
+        said = {
+            decide_drain(observed, started=NOW, now=NOW + timedelta(seconds=passed), timeout=HOUR, cancel=False).message
+            for passed in range(0, 3600, 7)
+        }
+        assert len(said) == 1
+        assert "2026-01-31T13:00:00Z" in said.pop()
+
+
 def test_no_stop_before_the_gateways_know_even_if_no_query_lives():
     assert drain(busy(route_settled=False, activity=Activity())).verdict is Verdict.WAIT
 
@@ -75,10 +100,11 @@ def test_a_coordinator_that_cannot_be_asked_counts_as_busy_until_the_timeout():
     settled=st.booleans(),
     activity=st.sampled_from([None, Activity(), Activity(live=("q",)), Activity(error="down")]),
     ready_pod=st.booleans(),
+    came_up=st.booleans(),
     cancel=st.booleans(),
 )
-def test_every_drain_has_ended_when_its_timeout_has_passed(endpoints, settled, activity, ready_pod, cancel):
-    pods = (Pod("p", Role.COORDINATOR, ready=ready_pod),)
+def test_every_drain_has_ended_when_its_timeout_has_passed(endpoints, settled, activity, ready_pod, came_up, cancel):
+    pods = (Pod("p", Role.COORDINATOR, ready=ready_pod, came_up=came_up),)
     observed = Observed(endpoints=endpoints, pods=pods, route_settled=settled, activity=activity)
     assert drain(observed, started=NOW - HOUR, cancel=cancel).verdict is not Verdict.WAIT
 
