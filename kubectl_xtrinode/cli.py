@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from crds.client.errors import ApiError, KubeError
 from kubectl_xtrinode.options import Connection, connection_options
 from kubectl_xtrinode.verbs import COMMANDS
+
+
+class ReaderGone(Exception):
+    """Nobody reads our output any more, as after `| head`. Not an OSError: click answers those with exit code 1."""
 
 
 class Verbs(click.Group):
@@ -29,6 +35,12 @@ class Verbs(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -56,11 +68,12 @@ def cli(context: click.Context, connection: Connection) -> None:
 
 
 def main() -> None:
-    """Entry point of the console script. Exit codes as kubectl's: 0 fine, 1 anything else."""
+    """Entry point of the console script. Exit codes as kubectl's: 0 fine, 1 anything else (`status`: 3, not ready)."""
     name = Path(sys.argv[0]).name
     program = "kubectl xtrinode" if name.startswith("kubectl-") else "kubectl-xtrinode"
     try:
         code = cli.main(prog_name=program, standalone_mode=False)
+        sys.stdout.flush()  # here, where a reader that has gone is still ours to answer
     except click.exceptions.Abort:
         code = 130
     except click.ClickException as error:
@@ -72,9 +85,13 @@ def main() -> None:
     except KubeError as error:
         click.echo(f"Error: {error}", err=True)
         code = 1
-    except BrokenPipeError:
-        sys.stderr.close()
+    except (ReaderGone, BrokenPipeError):
+        # `| head` has what it wanted. What is left in the buffer goes nowhere, or the interpreter would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        click.echo(f"Error: {error}", err=True)
+        code = 1
     except KeyboardInterrupt:
         code = 130
     sys.exit(code if isinstance(code, int) else 0)

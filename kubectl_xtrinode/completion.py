@@ -2,7 +2,7 @@
 
 It gets the words after the plugin's name, the last one possibly empty, and prints cobra's form: one
 `value<TAB>description` per line, then `:4` (no file names). It must be quick, so that it knows verbs and flags by
-table and asks the API server, for at most a second, only for names of runtimes.
+table and asks the API server, for at most a second, only for names of runtimes and catalogs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from itertools import pairwise
 from kubectl_xtrinode.verbs import COMMANDS
 
 _NO_FILES = ":4"
-_NAMED = ("get", "status", "suspend", "resume", "sql")
+#: What `get` gets -> the kind whose names follow; empty: none do.
+KINDS = {"runtimes": "xtrinodes", "catalogs": "xtrinodecatalogs", "routes": ""}
 
 
 def main() -> None:
@@ -31,7 +32,25 @@ def complete(words: list[str]) -> list[str]:
         return [f"{name}\t{summary}" for name, (_, summary) in COMMANDS.items() if name.startswith(current)]
     if current.startswith("-"):
         return _flags(verbs[0], current)
-    return _runtimes(words, current) if verbs[0] in _NAMED else []
+    flag = words[-2]
+    if flag.startswith("-") and (choices := _choices(verbs[0], flag)) is not None:
+        return [choice for choice in choices if choice.startswith(current)]
+    if verbs[0] != "get":
+        return _names(words, current, "xtrinodes")
+    chosen = next((KINDS[word] for word in words if word in KINDS), "xtrinodes")
+    kinds = [kind for kind in KINDS if kind.startswith(current)] if flag == "get" else []
+    return kinds + (_names(words, current, chosen) if chosen else [])
+
+
+def _choices(verb: str, flag: str) -> list[str] | None:
+    """What may stand after a flag; None: nothing, it takes no value."""
+    from kubectl_xtrinode.cli import cli
+
+    command = cli.get_command(None, verb)  # type: ignore[arg-type]  # not used by our look-up
+    for option in command.params if command else []:
+        if flag in option.opts:
+            return None if getattr(option, "is_flag", False) else list(getattr(option.type, "choices", ()))
+    return None
 
 
 def _flags(verb: str, current: str) -> list[str]:
@@ -47,9 +66,9 @@ def _flags(verb: str, current: str) -> list[str]:
     ]
 
 
-def _runtimes(words: list[str], current: str) -> list[str]:
+def _names(words: list[str], current: str, plural: str) -> list[str]:
     from crds.client.errors import KubeError
-    from crds.client.resources import XTRINODES
+    from crds.client.resources import XTRINODE_CATALOGS, XTRINODES
     from kubectl_xtrinode.kube import Kube
     from kubectl_xtrinode.options import Connection
 
@@ -59,10 +78,11 @@ def _runtimes(words: list[str], current: str) -> list[str]:
         context=_value(words, "--context"),
         request_timeout=1.0,
     )
+    resource = XTRINODE_CATALOGS if plural == XTRINODE_CATALOGS.plural else XTRINODES
     try:
         kube = Kube.connect(options)
-        names = [str(one["metadata"]["name"]) for one in kube.list_(XTRINODES, kube.namespace)]
-    except (KubeError, OSError):
+        names = [str(one["metadata"]["name"]) for one in kube.list_(resource, kube.namespace)]
+    except (KubeError, OSError, ValueError):
         return []
     return [name for name in names if name.startswith(current)]
 

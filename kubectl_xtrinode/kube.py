@@ -11,6 +11,7 @@ import base64
 import http.client
 import json
 import os
+import re
 import ssl
 import subprocess
 import tempfile
@@ -25,6 +26,7 @@ from crds.client import kubeconfig
 from crds.client.errors import ApiError, ConfigError, Unavailable, error_from_response, error_from_status
 from crds.client.resources import Resource
 from kubectl_xtrinode.options import Connection
+from kubectl_xtrinode.output import note, plain
 
 JSON = "application/json"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
@@ -78,12 +80,16 @@ class Kube:
 
     def list_(self, resource: Resource, namespace: str | None = None, **selectors: str) -> list[Object]:
         """All objects of a kind; `labelSelector` and `fieldSelector` as keywords."""
+        return self.snapshot(resource, namespace, **selectors)[0]
+
+    def snapshot(self, resource: Resource, namespace: str | None = None, **selectors: str) -> tuple[list[Object], str]:
+        """All objects of a kind, and the version from which a watch goes on."""
         found = self._json("GET", resource.path(namespace), query=_given(selectors))
-        items = found.get("items") or []
+        items = list(found.get("items") or [])
         for item in items:
             item.setdefault("apiVersion", resource.api_version)
             item.setdefault("kind", resource.kind)
-        return list(items)
+        return items, str((found.get("metadata") or {}).get("resourceVersion") or "")
 
     def table(self, resource: Resource, namespace: str | None, name: str | None = None, **selectors: str) -> Object:
         """The rows that the server prints for `get`, as a meta.k8s.io Table."""
@@ -106,7 +112,10 @@ class Kube:
         accept: str = JSON,
         **selectors: str,
     ) -> Iterator[tuple[str, Object]]:
-        """Events (type, object) after `version`, for at most `timeout` seconds; ends when the server ends it."""
+        """Events (type, object) after `version`, for at most `timeout` seconds; ends when the stream ends.
+
+        Raises Unavailable when there is no stream to be had. `following.follow` takes it up again.
+        """
         query = {
             "watch": "true",
             "resourceVersion": version,
@@ -117,7 +126,10 @@ class Kube:
         connection = self._open(timeout + 10)
         try:
             path = resource.path(namespace)
-            reply = self._send(connection, "GET", path, query, None, JSON, accept)
+            try:
+                reply = self._send(connection, "GET", path, query, None, JSON, accept)
+            except (OSError, http.client.HTTPException) as error:
+                raise self._unreachable(error) from error
             if reply.status >= 400:
                 raise error_from_response(reply.status, reply.read(), target=f"watch {resource.plural}")
             for line in reply:
@@ -173,7 +185,10 @@ class Kube:
             connection.putheader("Content-Type", content_type)
             connection.putheader("Content-Length", str(len(data)))
         connection.endheaders(data)
-        return connection.getresponse()
+        reply = connection.getresponse()
+        for text in _warnings(reply.headers.get_all("Warning") or ()):
+            note(f"Warning: {text}")
+        return reply
 
     def _open(self, timeout: float) -> http.client.HTTPConnection:
         if self._tls is not None:
@@ -184,6 +199,16 @@ class Kube:
         reason = "certificate" if isinstance(error, ssl.SSLError) else "connection"
         hint = "check the kubeconfig's certificate-authority" if reason == "certificate" else "is the cluster up?"
         return Unavailable(0, "Unreachable", f"no {reason} to {self.server}: {error}; {hint}")
+
+
+_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+
+
+def _warnings(headers: Iterable[str]) -> Iterator[str]:
+    """What the server wants a person to know beside its answer (RFC 7234 warnings of code 299)."""
+    for header in headers:
+        for match in _WARNING.finditer(header):
+            yield plain(re.sub(r"\\(.)", r"\1", match[1]))
 
 
 def _event(line: bytes, target: str) -> tuple[str, Object]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 
-from crds.client.errors import ConfigError, Gone, NotFound
+from crds.client.errors import ApiError, ConfigError, Gone, NotFound
 from crds.client.resources import XTRINODES
+from kubectl_xtrinode.following import follow
 from kubectl_xtrinode.kube import Kube
-from kubectl_xtrinode.output import coloured, note
+from kubectl_xtrinode.options import duration_text
+from kubectl_xtrinode.output import note, plain
 
 Runtime = dict[str, Any]
 
@@ -28,72 +30,83 @@ def chosen(kube: Kube, names: tuple[str, ...], selector: str) -> list[Runtime]:
     return found
 
 
-def change(kube: Kube, runtimes: list[Runtime], patch: dict[str, Any], dry_run: bool) -> list[Runtime]:
-    """Patch each runtime and say what was done; returns them as they are now."""
-    done = []
+def change(
+    kube: Kube, runtimes: list[Runtime], patch: dict[str, Any], dry_run: bool
+) -> tuple[list[Runtime], list[ApiError]]:
+    """Patch each runtime and say what was done: those that were, as they are now, and what kept the others from it."""
+    done, refused = [], []
     for runtime in runtimes:
         name = runtime["metadata"]["name"]
-        new = kube.patch(XTRINODES, name, kube.namespace, patch, dry_run)
+        try:
+            new = kube.patch(XTRINODES, name, kube.namespace, patch, dry_run)
+        except ApiError as error:
+            refused.append(error)
+            continue
         same = new["metadata"].get("resourceVersion") == runtime["metadata"].get("resourceVersion")
         word = "unchanged" if same else "suspended" if patch["spec"]["suspended"] else "resumed"
         click.echo(f"xtrinode.analytics.xtrinode.io/{name} {word}{' (server dry run)' if dry_run else ''}")
         done.append(new)
-    return done
+    return done, refused
+
+
+def change_and_wait(
+    kube: Kube, runtimes: list[Runtime], patch: dict[str, Any], *, dry_run: bool, wait: float | None
+) -> None:
+    """`change`, then wait for at most `wait` seconds (None: not at all). What was refused is told in the end."""
+    done, refused = change(kube, runtimes, patch, dry_run)
+    for error in refused[:-1]:
+        note(f"Error from server ({error.reason}): {error.message}")
+    if wait is not None and done and not dry_run:
+        wait_for(kube, done, "Suspended" if patch["spec"]["suspended"] else "Ready", wait)
+    if refused:
+        raise refused[-1]
 
 
 def wait_for(
     kube: Kube, runtimes: list[Runtime], phase: str, timeout: float, now: Callable[[], float] = time.monotonic
 ) -> None:
     """Wait until every runtime has `phase` for its newest spec, telling each step on stderr."""
-    waiting = {str(one["metadata"]["name"]): one for one in runtimes}
+    waiting = {str(one["metadata"]["name"]) for one in runtimes}
     shown: dict[str, str] = {}
     deadline = now() + timeout
-    version = ""
-    while True:
-        if not version:
-            table = kube.list_(XTRINODES, kube.namespace)
-            current = {str(one["metadata"]["name"]): one for one in table}
-            for name in list(waiting):
-                if name not in current:
-                    raise NotFound(404, "NotFound", f"xtrinodes {name!r} was deleted while waiting for {phase}")
-                _take(waiting, shown, current[name], phase)
-            version = max((str(one["metadata"]["resourceVersion"]) for one in table), key=int, default="0")
-        if not waiting:
-            return
-        left = deadline - now()
-        if left <= 0:
-            names = ", ".join(sorted(waiting))
-            raise ConfigError(
-                f"timed out after {timeout:g} s waiting for {names} to be {phase}; it goes on by itself, "
-                f"see: kubectl xtrinode status {min(waiting)} -n {kube.namespace}"
-            )
+    while waiting and now() < deadline:
         try:
-            for kind, runtime in kube.watch(XTRINODES, kube.namespace, version, timeout=max(1, int(min(left, 300)))):
-                version = str(runtime["metadata"].get("resourceVersion") or version)
-                if kind == "DELETED" and str(runtime["metadata"]["name"]) in waiting:
-                    raise NotFound(404, "NotFound", f"a runtime was deleted while waiting for {phase}")
-                if kind in ("ADDED", "MODIFIED"):
-                    _take(waiting, shown, runtime, phase)
-                if not waiting or now() > deadline:
-                    break
+            for kind, runtime in _states(kube, deadline, now):
+                name = str(runtime["metadata"]["name"])
+                if name not in waiting:
+                    continue
+                if kind == "DELETED":
+                    raise NotFound(404, "NotFound", f"xtrinodes {name!r} was deleted while waiting for {phase}")
+                if _reached(runtime, shown, phase):
+                    waiting.discard(name)
+                    if not waiting:
+                        return
         except Gone:
-            version = ""
+            time.sleep(1.0)  # everything is read anew, but not without a breath in between
+    if waiting:
+        raise ConfigError(
+            f"timed out after {duration_text(timeout)} waiting for {', '.join(sorted(waiting))} to be {phase}; "
+            f"it goes on by itself, see: kubectl xtrinode status {min(waiting)} -n {kube.namespace}"
+        )
 
 
-def _take(waiting: dict[str, Runtime], shown: dict[str, str], runtime: Runtime, phase: str) -> None:
-    """Note a runtime's newest state; it stops being waited for when it is there."""
+def _states(kube: Kube, deadline: float, now: Callable[[], float]) -> Iterator[tuple[str, Runtime]]:
+    """Every runtime of the namespace, then what happens to them."""
+    runtimes, version = kube.snapshot(XTRINODES, kube.namespace)
+    yield from (("ADDED", runtime) for runtime in runtimes)
+    yield from follow(kube, XTRINODES, kube.namespace, version, until=deadline, now=now)
+
+
+def _reached(runtime: Runtime, shown: dict[str, str], phase: str) -> bool:
+    """Whether the runtime has the phase for its newest spec; says so when its state is another than was shown."""
     name = str(runtime["metadata"]["name"])
-    if name not in waiting:
-        return
     status = runtime.get("status") or {}
     state = f"{status.get('phase') or 'Pending'}{_reason(status)}"
     if shown.get(name) != state:
         shown[name] = state
-        note(f"{name}: {coloured(state, 'cyan')}")
-    if status.get("phase") == phase and int(status.get("observedGeneration") or 0) >= int(
-        runtime["metadata"].get("generation") or 0
-    ):
-        del waiting[name]
+        note(f"{name}: {plain(state)}")
+    newest = int(runtime["metadata"].get("generation") or 0)
+    return status.get("phase") == phase and int(status.get("observedGeneration") or 0) >= newest
 
 
 def _reason(status: dict[str, Any]) -> str:

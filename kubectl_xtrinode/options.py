@@ -7,6 +7,8 @@ kubectl refuses flags before a plugin's name, so people put them anywhere after 
 from __future__ import annotations
 
 import functools
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
@@ -45,34 +47,57 @@ class Connection:
         return headers
 
 
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ms|s|m|h)", re.ASCII)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
 class Seconds(click.ParamType[float]):
     """kubectl's durations: `30s`, `5m`, `1h30m`, or plain seconds."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, int | float):
-            return float(value)
-        units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-        total, number = 0.0, ""
-        for sign in str(value):
-            if sign.isdigit() or sign == ".":
-                number += sign
-            elif sign in units and number:
-                total += float(number) * units[sign]
-                number = ""
-            else:
-                self.fail(f"{value!r} is no duration; write it like 30s, 5m or 1h30m", param, ctx)
-        try:
-            return total + (float(number) if number else 0.0)
-        except ValueError:
+        text = str(value)
+        parts = _DURATION.findall(text)
+        if text and "".join(parts) == text:
+            return math.fsum(float(part.rstrip("hms")) * _UNITS[part.lstrip("0123456789.")] for part in parts)
+        if not re.fullmatch(r"[0-9]+(\.[0-9]*)?", text, re.ASCII):
             self.fail(f"{value!r} is no duration; write it like 30s, 5m or 1h30m", param, ctx)
+        return float(text)
 
 
+def duration_text(seconds: float) -> str:
+    """Seconds as Kubernetes writes durations, never as 1e+06."""
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+
+
+_OBJECT_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?", re.ASCII)
+_PREFIXES = frozenset(
+    f"{kind}{group}"
+    for kind in ("xtrinode", "xtrinodes", "xtrinodecatalog", "xtrinodecatalogs", "tn", "tnc")
+    for group in ("", ".analytics.xtrinode.io")
+)
+
+
+class ObjectName(click.ParamType[str]):
+    """The name of an object, also as `-o name` prints it: `xtrinode.analytics.xtrinode.io/analytics`."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        kind, slash, name = str(value).rpartition("/")
+        if (slash and kind not in _PREFIXES) or len(name) > 253 or not _OBJECT_NAME.fullmatch(name):
+            self.fail(f"{value!r} is no name; names are lower-case letters, digits and dashes", param, ctx)
+        return name
+
+
+NAME = ObjectName()
 SECONDS = Seconds()
 
 _OPTIONS = (
-    click.option("-n", "--namespace", metavar="NS", help="Namespace; default: that of the kubeconfig's context."),
+    click.option(
+        "-n", "--namespace", metavar="NS", type=NAME, help="Namespace; default: that of the kubeconfig's context."
+    ),
     click.option("--kubeconfig", metavar="FILE", help="The kubeconfig to use."),
     click.option("--context", metavar="NAME", help="The context of the kubeconfig to use."),
     click.option("-s", "--server", metavar="URL", help="The API server, instead of the kubeconfig's."),

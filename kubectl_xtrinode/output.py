@@ -6,6 +6,7 @@ Data goes to stdout, notes to stderr. Colour only on a terminal that wants it, n
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -20,12 +21,20 @@ FORMATS = ("wide", "json", "yaml", "name")
 
 def print_rows(rows: Iterable[Sequence[str]]) -> None:
     """Rows as columns three spaces apart; the first row is the header."""
-    lines = [tuple(cell or "<none>" for cell in row) for row in rows]
+    lines = [tuple(plain(cell) or "<none>" for cell in row) for row in rows]
     if not lines:
         return
     widths = [max(len(row[column]) for row in lines) for column in range(len(lines[0]))]
     for row in lines:
         print("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def plain(text: str) -> str:
+    """The text on one line and without control characters: what others wrote must not steer this terminal."""
+    return _CONTROL.sub(" ", text).strip() if _CONTROL.search(text) else text
 
 
 def print_objects(objects: Sequence[dict[str, Any]], form: str, kind: str, single: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -11,9 +11,10 @@ import orjson
 
 from crds.client.errors import ConfigError, Gone, NotFound
 from crds.client.resources import CONFIG_MAPS, XTRINODE_CATALOGS, XTRINODES, Resource
+from kubectl_xtrinode.following import follow
 from kubectl_xtrinode.kube import TABLE, Kube
-from kubectl_xtrinode.options import Connection, connection_options
-from kubectl_xtrinode.output import FORMATS, age, note, print_objects, print_rows
+from kubectl_xtrinode.options import NAME, Connection, connection_options
+from kubectl_xtrinode.output import FORMATS, age, note, plain, print_objects, print_rows
 
 KINDS = {
     "runtimes": XTRINODES,
@@ -25,7 +26,6 @@ KINDS = {
     "tnc": XTRINODE_CATALOGS,
 }
 _ROUTES = ("routes", "route")
-_WATCH_SECONDS = 300
 _ROUTE_HEADERS = ("ROUTE", "BACKEND", "STATE", "CAPACITY", "HEADER", "HOST", "DEFAULT", "AGE")
 
 
@@ -58,19 +58,28 @@ def command(
     kubectl xtrinode get catalogs -n team-a     catalogs of a namespace
     kubectl xtrinode get -A --watch             runtimes, and every change
     """
-    kube = Kube.connect(connection)
+    if watch and output in ("json", "yaml", "name"):
+        raise click.UsageError(f"--watch prints a table; leave out -o {output}")
     if what and what[0] in _ROUTES:
-        _print_routes(kube, gateway_namespace, output, no_headers)
+        if len(what) > 1 or all_namespaces or selector or watch:
+            raise click.UsageError("get routes prints the whole table; names, -A, -l and --watch do not go with it")
+        _print_routes(Kube.connect(connection), gateway_namespace, output, no_headers)
         return
-    resource, names = (KINDS[what[0]], what[1:]) if what and what[0] in KINDS else (XTRINODES, what)
+    resource, given = (KINDS[what[0]], what[1:]) if what and what[0] in KINDS else (XTRINODES, what)
+    names = tuple(NAME.convert(name, None, None) for name in given)
     if names and all_namespaces:
         raise click.UsageError("a name and --all-namespaces do not go together: a name lives in one namespace")
+    if names and selector:
+        raise click.UsageError("name the objects, or select them with -l LABELS; not both")
+    kube = Kube.connect(connection)
     namespace = None if all_namespaces else kube.namespace
     if output in ("json", "yaml", "name"):
-        objects = [kube.get(resource, name, namespace) for name in names] or kube.list_(
-            resource, namespace, labelSelector=selector
-        )
-        print_objects(objects, output, f"{resource.plural[:-1]}.{resource.group}", bool(names))
+        if names:
+            objects = list(_named(lambda name: kube.get(resource, name, namespace), names, ignore_not_found))
+        else:
+            objects = kube.list_(resource, namespace, labelSelector=selector)
+        if objects or not names:
+            print_objects(objects, output, f"{resource.plural[:-1]}.{resource.group}", len(names) == 1)
         return
     printer = _Printer(all_namespaces, output == "wide", no_headers)
     version = _print_once(kube, resource, names, namespace, selector, printer, ignore_not_found)
@@ -94,18 +103,21 @@ def _print_once(
         table = kube.table(resource, namespace, labelSelector=selector)
         printer.show([table])
         return str((table.get("metadata") or {}).get("resourceVersion") or "")
-    tables, version = [], ""
+    tables = list(_named(lambda name: kube.table(resource, namespace, name), names, ignore_not_found))
+    printer.show(tables)
+    return str((tables[-1].get("metadata") or {}).get("resourceVersion") or "") if tables else ""
+
+
+def _named(
+    read: Callable[[str], dict[str, Any]], names: tuple[str, ...], ignore_not_found: bool
+) -> Iterator[dict[str, Any]]:
+    """What `read` gives for each name, without those that do not exist if that is no error."""
     for name in names:
         try:
-            table = kube.table(resource, namespace, name)
+            yield read(name)
         except NotFound:
             if not ignore_not_found:
                 raise
-            continue
-        tables.append(table)
-        version = str((table.get("metadata") or {}).get("resourceVersion") or version)
-    printer.show(tables)
-    return version
 
 
 def _follow(
@@ -120,26 +132,17 @@ def _follow(
     """Print changes until interrupted; a stream that ends is taken up where it ended."""
     while True:
         try:
-            for kind, obj in kube.watch(
-                resource, namespace, version, timeout=_WATCH_SECONDS, accept=TABLE, labelSelector=selector
-            ):
-                if kind == "BOOKMARK":
-                    version = _version_of(obj) or version
-                    continue
-                for row in obj.get("rows") or []:
-                    metadata = (row.get("object") or {}).get("metadata") or {}
-                    version = str(metadata.get("resourceVersion") or version)
-                    if not names or metadata.get("name") in names:
-                        printer.show([{**obj, "rows": [row]}])
+            for _, table in follow(kube, resource, namespace, version, accept=TABLE, selector=selector):
+                rows = table.get("rows") or []
+                wanted = [row for row in rows if not names or _metadata(row).get("name") in names]
+                if wanted:
+                    printer.show([{**table, "rows": wanted}])
         except Gone:
             version = _print_once(kube, resource, (), namespace, selector, printer, True)
-        time.sleep(1.0)
 
 
-def _version_of(obj: dict[str, Any]) -> str:
-    rows = obj.get("rows") or [{}]
-    metadata = (rows[0].get("object") or {}).get("metadata") or obj.get("metadata") or {}
-    return str(metadata.get("resourceVersion") or "")
+def _metadata(row: dict[str, Any]) -> dict[str, Any]:
+    return (row.get("object") or {}).get("metadata") or {}
 
 
 class _Printer:
@@ -180,13 +183,12 @@ class _Printer:
     def _cells(self, row: dict[str, Any]) -> list[str]:
         cells = row.get("cells") or []
         shown = [
-            "<none>" if cell is None or cell == "" else str(cell)
+            "<none>" if cell is None or cell == "" else plain(str(cell))
             for cell, column in zip(cells, self._columns, strict=False)
             if self._wide or not column.get("priority")
         ]
         if self._namespaced:
-            metadata = (row.get("object") or {}).get("metadata") or {}
-            shown.insert(0, str(metadata.get("namespace") or "<none>"))
+            shown.insert(0, str(_metadata(row).get("namespace") or "<none>"))
         return shown
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from kubectl_xtrinode.kube import Kube
-from kubectl_xtrinode.lifecycle import change, chosen, wait_for
-from kubectl_xtrinode.options import SECONDS, Connection, connection_options
+from kubectl_xtrinode.lifecycle import change_and_wait, chosen
+from kubectl_xtrinode.options import NAME, SECONDS, Connection, connection_options, duration_text
 
 # Spelled a second time because the contract's constants import pydantic; a contract test compares the two.
 WAKE_MIN_WORKERS = "xtrinode.analytics.xtrinode.io/wake-min-workers"
@@ -16,12 +16,12 @@ WAKE_TTL = "xtrinode.analytics.xtrinode.io/wake-ttl"
 
 
 @click.command(short_help="Wake runtimes up.")
-@click.argument("names", nargs=-1, metavar="NAME...")
+@click.argument("names", nargs=-1, type=NAME, metavar="NAME...")
 @click.option("-l", "--selector", default="", metavar="LABELS", help="All runtimes with these labels.")
 @click.option("--min-workers", type=click.IntRange(0, 500), help="At least this many workers for --ttl.")
 @click.option("--ttl", type=SECONDS, help="How long --min-workers holds.")
 @click.option("--wait", is_flag=True, help="Wait until they are Ready.")
-@click.option("--timeout", type=SECONDS, default=600.0, show_default="10m", help="Longest wait.")
+@click.option("--timeout", type=SECONDS, default=600.0, help="Longest wait; default: 10m.")
 @click.option("--dry-run", is_flag=True, help="Ask the server whether it would work, change nothing.")
 @connection_options
 def command(
@@ -47,8 +47,6 @@ def command(
     if min_workers is not None:
         annotations = {WAKE_MIN_WORKERS: str(min_workers)}
         if ttl is not None:
-            annotations[WAKE_TTL] = f"{ttl:g}s"
+            annotations[WAKE_TTL] = duration_text(ttl)
         patch["metadata"] = {"annotations": annotations}
-    runtimes = change(kube, chosen(kube, names, selector), patch, dry_run)
-    if wait and not dry_run:
-        wait_for(kube, runtimes, "Ready", timeout)
+    change_and_wait(kube, chosen(kube, names, selector), patch, dry_run=dry_run, wait=timeout if wait else None)

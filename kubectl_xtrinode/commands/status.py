@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
-from crds.client.errors import ApiError
-from crds.client.resources import CORE_EVENTS, DEPLOYMENTS, EVENTS, PODS, XTRINODES
+from crds.client.errors import ApiError, Forbidden
+from crds.client.resources import CORE_EVENTS, DEPLOYMENTS, EVENTS, PODS, XTRINODES, Resource
 from kubectl_xtrinode.kube import Kube
-from kubectl_xtrinode.options import Connection, connection_options
-from kubectl_xtrinode.output import age, coloured, print_rows
+from kubectl_xtrinode.options import NAME, Connection, connection_options
+from kubectl_xtrinode.output import age, coloured, note, plain, print_rows
 
 NOT_READY = 3
 _EVENTS = 8
@@ -19,7 +18,7 @@ _COLOURS = {"Ready": "green", "Suspended": "blue", "Error": "red"}
 
 
 @click.command(short_help="Show one runtime whole: conditions, pods, route, events.")
-@click.argument("name")
+@click.argument("name", type=NAME)
 @connection_options
 def command(connection: Connection, name: str) -> None:
     """Show one runtime whole: spec, conditions, workloads, pods, route and last events.
@@ -29,15 +28,24 @@ def command(connection: Connection, name: str) -> None:
     kube = Kube.connect(connection)
     runtime = kube.get(XTRINODES, name, kube.namespace)
     selector = f"app.kubernetes.io/name=trino,app.kubernetes.io/instance={name}"
-    deployments = kube.list_(DEPLOYMENTS, kube.namespace, labelSelector=selector)
-    pods = kube.list_(PODS, kube.namespace, labelSelector=selector)
+    deployments = _listed(kube, DEPLOYMENTS, selector)
+    pods = _listed(kube, PODS, selector)
     _head(runtime)
     _conditions(runtime)
     _workloads(deployments, pods)
     _events(kube, {name, *(str(one["metadata"]["name"]) for one in [*deployments, *pods])})
     wanted = "Suspended" if runtime["spec"].get("suspended") else "Ready"
     if (runtime.get("status") or {}).get("phase") != wanted:
-        sys.exit(NOT_READY)
+        raise click.exceptions.Exit(NOT_READY)
+
+
+def _listed(kube: Kube, resource: Resource, selector: str) -> list[dict[str, Any]]:
+    """What there is, as far as one may see it: the rest of the page is worth printing all the same."""
+    try:
+        return kube.list_(resource, kube.namespace, labelSelector=selector)
+    except Forbidden:
+        note(f"no permission to list {resource.plural} in namespace {kube.namespace}: they are not shown")
+        return []
 
 
 def _head(runtime: dict[str, Any]) -> None:
@@ -52,7 +60,7 @@ def _head(runtime: dict[str, Any]) -> None:
         selectors.append("default route")
     rows = [
         ("Name:", f"{meta['namespace']}/{meta['name']}"),
-        ("Phase:", coloured(phase, _COLOURS.get(phase, "yellow"))),
+        ("Phase:", coloured(plain(phase), _COLOURS.get(phase, "yellow"))),
         ("Message:", str(status.get("message") or "")),
         ("Size:", str(spec.get("size"))),
         ("Workers:", _workers(status, workers)),
@@ -64,7 +72,7 @@ def _head(runtime: dict[str, Any]) -> None:
     ]
     for label, value in rows:
         if value:
-            print(f"{label:<14}{value}")
+            print(f"{label:<14}{value if label == 'Phase:' else plain(value)}")
 
 
 def _workers(status: dict[str, Any], workers: dict[str, Any]) -> str:
@@ -139,9 +147,9 @@ def _events(kube: Kube, names: set[str]) -> None:
         about = event.get("regarding") or event.get("involvedObject") or {}
         if about.get("name") in names:
             when = _when(event)
-            note = str(event.get("note") or event.get("message") or "")
+            message = str(event.get("note") or event.get("message") or "")
             subject = f"{str(about.get('kind', '')).lower()}/{about.get('name')}"
-            shown.append((when, (age(when), str(event.get("type")), str(event.get("reason")), subject, note)))
+            shown.append((when, (age(when), str(event.get("type")), str(event.get("reason")), subject, message)))
     if shown:
         shown.sort(key=lambda item: item[0])
         print("\nEvents:")

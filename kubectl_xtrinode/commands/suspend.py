@@ -5,15 +5,15 @@ from __future__ import annotations
 import click
 
 from kubectl_xtrinode.kube import Kube
-from kubectl_xtrinode.lifecycle import change, chosen, wait_for
-from kubectl_xtrinode.options import SECONDS, Connection, connection_options
+from kubectl_xtrinode.lifecycle import change_and_wait, chosen
+from kubectl_xtrinode.options import NAME, SECONDS, Connection, connection_options
 
 
 @click.command(short_help="Put runtimes to sleep, after their queries have ended.")
-@click.argument("names", nargs=-1, metavar="NAME...")
+@click.argument("names", nargs=-1, type=NAME, metavar="NAME...")
 @click.option("-l", "--selector", default="", metavar="LABELS", help="All runtimes with these labels.")
 @click.option("--wait", is_flag=True, help="Wait until they sleep.")
-@click.option("--timeout", type=SECONDS, default=3600.0, show_default="1h", help="Longest wait.")
+@click.option("--timeout", type=SECONDS, default=3600.0, help="Longest wait; default: 1h.")
 @click.option("--dry-run", is_flag=True, help="Ask the server whether it would work, change nothing.")
 @connection_options
 def command(
@@ -29,6 +29,5 @@ def command(
     kubectl xtrinode suspend -l tier=dev
     """
     kube = Kube.connect(connection)
-    runtimes = change(kube, chosen(kube, names, selector), {"spec": {"suspended": True}}, dry_run)
-    if wait and not dry_run:
-        wait_for(kube, runtimes, "Suspended", timeout)
+    patch = {"spec": {"suspended": True}}
+    change_and_wait(kube, chosen(kube, names, selector), patch, dry_run=dry_run, wait=timeout if wait else None)

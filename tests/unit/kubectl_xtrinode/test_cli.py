@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from kubectl_xtrinode.cli import cli
 from kubectl_xtrinode.completion import complete
-from kubectl_xtrinode.options import SECONDS, Connection
+from kubectl_xtrinode.options import NAME, SECONDS, Connection, duration_text
 from kubectl_xtrinode.verbs import COMMANDS
 
 
@@ -59,12 +59,14 @@ def test_every_group_is_impersonated() -> None:
     ]
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("1h30m", 5400), ("45", 45), ("0.5s", 0.5), (7, 7)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("1h30m", 5400), ("45", 45), ("0.5s", 0.5), (7, 7), ("500ms", 0.5), ("5.", 5)]
+)
 def test_durations_read_as_kubectl_reads_them(text: object, seconds: float) -> None:
     assert SECONDS.convert(text, None, None) == seconds
 
 
-@pytest.mark.parametrize("text", ["soon", "5x", "m", "1.2.3"])
+@pytest.mark.parametrize("text", ["soon", "5x", "m", "1.2.3", "1.2.3s", "²s", "-5s", "5s6", "1e3", ""])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     result = CliRunner().invoke(cli, ["suspend", "a", "--timeout", text])
     assert result.exit_code == 2
@@ -78,6 +80,10 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ([""], list(COMMANDS)),
         (["-n", "x", "re"], ["resume"]),
         (["get", "--wat"], ["--watch"]),
+        (["get", "-o", ""], ["wide", "json", "yaml", "name"]),
+        (["sql", "a", "--output", "t"], ["table", "tsv"]),
+        (["get", "rou"], ["routes"]),
+        (["get", "routes", ""], []),
         (["frob", ""], list(COMMANDS)),
     ],
 )
@@ -85,7 +91,42 @@ def test_completion_offers_what_may_follow(words: list[str], expected: list[str]
     assert [line.split("\t")[0] for line in complete(words)] == expected
 
 
-@pytest.mark.parametrize("arguments", [["suspend"], ["suspend", "a", "-l", "x=y"], ["resume", "a", "--ttl", "5m"]])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(1_080_000.0, "1080000s"), (90, "90s"), (0.5, "0.5s"), (0, "0s"), (100, "100s")]
+)
+def test_durations_are_written_as_kubernetes_reads_them(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("a", "a"), ("a-b.c", "a-b.c"), ("xtrinode.analytics.xtrinode.io/a", "a"), ("tn/a", "a"), ("xtrinodes/a", "a")],
+)
+def test_names_are_taken_as_output_prints_them(text: str, name: str) -> None:
+    assert NAME.convert(text, None, None) == name
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../secrets", "A", "a b", "-a", "a?b", "ä", "a" * 254, "xtrinode/"])
+@pytest.mark.parametrize("verb", ["get", "status", "suspend", "resume", "sql"])
+def test_what_is_no_name_is_refused_before_any_call(verb: str, name: str) -> None:
+    result = CliRunner().invoke(cli, [verb, "--kubeconfig", "/nowhere", "--", name])
+    assert result.exit_code == 2
+    assert "is no name" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["suspend"],
+        ["suspend", "a", "-l", "x=y"],
+        ["resume", "a", "--ttl", "5m"],
+        ["get", "--watch", "-o", "json"],
+        ["get", "a", "-l", "x=y"],
+        ["get", "a", "-A"],
+        ["get", "routes", "a"],
+        ["get", "routes", "--watch"],
+    ],
+)
 def test_contradictory_arguments_are_refused_before_any_call(arguments: list[str], tmp_path) -> None:
     config = tmp_path / "config"
     config.write_text(

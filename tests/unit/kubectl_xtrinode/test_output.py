@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import click
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crds.client.errors import ConfigError
 from crds.v1.ages import age_text
-from kubectl_xtrinode.commands.sql import split_statements
+from kubectl_xtrinode.commands.sql import _connect, _print, _run, _statements, split_statements
 from kubectl_xtrinode.output import age, print_rows
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -68,3 +76,70 @@ def test_splitting_loses_nothing_but_separators(script: str) -> None:
     kept = "".join("".join(split_statements(script)).split())
     given = "".join(script.split())
     assert kept.replace(";", "") == given.replace(";", "")
+
+
+def test_what_others_wrote_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([("MESSAGE",), ("a\x1b[2Jb\nc\x9bd",)])
+    assert capsys.readouterr().out == "MESSAGE\na [2Jb c d\n"
+
+
+def test_rows_are_printed_whatever_trino_may_send(capsys: pytest.CaptureFixture[str]) -> None:
+    row = [{1: "a"}, b"\x00\xff", None, Decimal("1.5"), float("nan")]
+    names = ["map", "bytes", "null", "decimal", "nan"]
+    _print(names, iter([row]), "json")
+    assert orjson.loads(capsys.readouterr().out) == {
+        "map": {"1": "a"},
+        "bytes": "00ff",
+        "null": None,
+        "decimal": "1.5",
+        "nan": None,
+    }
+    _print(names, iter([row]), "csv")
+    assert capsys.readouterr().out.splitlines()[1] == "{1: 'a'},00ff,,1.5,nan"
+
+
+@pytest.mark.parametrize("address", ["host:abc", "http://", "ftp://h", "http://h:99999", "//"])
+def test_gateway_that_is_no_address_is_named(address: str) -> None:
+    with pytest.raises(ConfigError, match="is no address"):
+        _connect(address, "team/a", "u", None, None, None)
+
+
+def test_password_goes_over_tls_only() -> None:
+    with pytest.raises(ConfigError, match="https"):
+        _connect("http://gateway:8080", "team/a", "u", "hunter2", None, None)
+
+
+class Cursor:
+    """A statement that is interrupted while its rows come."""
+
+    description: ClassVar = [SimpleNamespace(name="n")]
+
+    def __init__(self, ends: BaseException) -> None:
+        self.ends = ends
+        self.cancelled = False
+
+    def cursor(self) -> Cursor:
+        return self
+
+    def execute(self, statement: str) -> None:
+        pass
+
+    def fetchone(self) -> list[int]:
+        raise self.ends
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt(), BrokenPipeError()])
+def test_query_that_nobody_waits_for_is_cancelled(ends: BaseException) -> None:
+    cursor = Cursor(ends)
+    with pytest.raises(type(ends)):
+        _run(cursor, "SELECT 1", "csv")
+    assert cursor.cancelled
+
+
+def test_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.sql").write_bytes(b"\xff\xfe")
+    with pytest.raises(click.UsageError, match="UTF-8"):
+        list(_statements((), tmp_path / "x.sql"))
