@@ -402,10 +402,9 @@ class _Look:
         if self.stop is not None:
             reason = Reason.RUNTIME_NOT_READY
             return Situation.STARTING, reason, f"restarting the coordinator: {self.stop.drain.message}"
-        if Role.COORDINATOR not in workloads:
+        if Role.COORDINATOR not in workloads and self._gated:
             lacking = ", ".join(self.selection.unpublished)
-            told = f"waiting for the ConfigMap of catalog {lacking}" if lacking else "creating the runtime's objects"
-            return Situation.ABSENT, Reason.RUNTIME_NOT_READY, told
+            return Situation.ABSENT, Reason.RUNTIME_NOT_READY, f"waiting for the ConfigMap of catalog {lacking}"
         waits = list(self._waits())
         if not waits and state is RouteState.RUNNING and self.observed.published is not RouteState.RUNNING:
             problem = self.observed.route_problem

@@ -29,7 +29,7 @@ class Situation(StrEnum):
     """What a look at a runtime found, in one word."""
 
     ABSENT = "absent"
-    """Wanted, and nothing of it exists yet."""
+    """Wanted, and none of its pods can be made yet."""
     STARTING = "starting"
     """Pods are on their way, or being replaced."""
     READY = "ready"

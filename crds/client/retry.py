@@ -9,7 +9,7 @@ what the call does (`Repeat`), never on who calls:
 | 429 | again | again | raise |
 | connection lost, time-out, 500, 502-504 | again | raise | raise |
 
-ANY: reads, apply, PUT with a resourceVersion, reviews. UNSENT: patches, deletes, PUT without a version: what
+ANY: reads, apply, PUT and PATCH with a resourceVersion, reviews. UNSENT: other patches and PUTs, deletes: what
 never arrived may be sent again, what may have been done may not. NEVER: POST, where the caller alone
 can tell a repeated create from a new one. 401 is handled apart (new token, once); 403 is final.
 """

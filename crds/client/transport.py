@@ -298,7 +298,7 @@ class KubeClient:
             subresource,
             body=typed(res, obj),
             params=params_of(dryRun="All" if dry_run else None, fieldManager=field_manager),
-            repeat=Repeat.ANY if metadata.get("resourceVersion") else Repeat.UNSENT,
+            repeat=Repeat.ANY if _is_versioned(obj) else Repeat.UNSENT,
         )
 
     async def delete(
@@ -340,6 +340,7 @@ class KubeClient:
         dry_run: bool = False,
         field_manager: str | None = None,
     ) -> Object:
+        """PATCH; one whose `metadata.resourceVersion` is set holds only for that version (`Conflict`)."""
         return await self._run(
             "patch",
             "PATCH",
@@ -350,7 +351,7 @@ class KubeClient:
             body=patch,
             content_type=PATCH_TYPES[type],
             params=params_of(dryRun="All" if dry_run else None, fieldManager=field_manager),
-            repeat=Repeat.UNSENT,
+            repeat=Repeat.ANY if isinstance(patch, Mapping) and _is_versioned(patch) else Repeat.UNSENT,
         )
 
     async def apply(
@@ -505,3 +506,8 @@ class KubeClient:
         if not isinstance(parsed, dict):
             raise Malformed(200, "Malformed", "the answer is no object", target=call.target)
         return parsed
+
+
+def _is_versioned(body: Mapping[str, Any]) -> bool:
+    """Whether the server does it once, however often it arrives."""
+    return bool(metadata_of(body).get("resourceVersion"))

@@ -202,4 +202,4 @@ async def test_a_stop_finishes_what_is_being_written(rig: Rig):
         await until(lambda: manager.runtimes.processing == 1)
     names = {obj["metadata"]["name"] for obj in (await rig.client.list_(DEPLOYMENTS, NAMESPACE)).items}
     assert names == {"trino-analytics-coordinator", "trino-analytics-worker"}
-    assert await rig.phase() == "Pending"
+    assert await rig.phase() == "Reconciling"

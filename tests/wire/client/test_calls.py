@@ -272,6 +272,14 @@ async def test_apply_and_versioned_put_are_repeated(api: FakeApi, client: KubeCl
     assert len(api.requests) == 4
 
 
+async def test_a_patch_that_holds_for_one_version_is_repeated(api: FakeApi, client: KubeClient) -> None:
+    """When it did arrive, the version has moved on, and the caller hears of a conflict."""
+    api.on("PATCH", POD, Answer(reset=True), refusal(409, "Conflict"))
+    with pytest.raises(Conflict):
+        await client.patch(PODS, "a", "ns", {"metadata": {"resourceVersion": "1", "finalizers": []}})
+    assert len(api.requests) == 2
+
+
 @pytest.mark.parametrize(
     "answer", [refusal(429, "TooManyRequests"), refusal(500, ""), refusal(503, ""), Answer(reset=True)]
 )
