@@ -9,7 +9,7 @@ Decided by values and `now`; nothing here talks to a store. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -74,6 +74,7 @@ class Writer:
     now: str
     schema: Schema
     ignored: Callable[[Path], bool] = lambda _path: False
+    zero: Object = field(default_factory=dict)  # what every object of the kind holds, so that nobody added it
 
     def owned(self, paths: FieldSet) -> FieldSet:
         """Those of `paths` that may be owned."""
@@ -207,7 +208,8 @@ def track_update(old: Object, new: Object, writer: Writer, *, created: bool = Fa
     if not managers and not created:
         return with_managers(new, managers)
     try:
-        difference = merge.compare(_plain(old), _plain(new), writer.schema)
+        was, becomes = (_over(writer.zero, _plain(each)) for each in (old, new))
+        difference = merge.compare(was, becomes, writer.schema)
     except merge.BadItem:
         return with_managers(new, managers)  # validation will say what is wrong with the list
     if difference.same:
@@ -225,6 +227,19 @@ def track_update(old: Object, new: Object, writer: Writer, *, created: bool = Fa
     else:
         managers.pop(key, None)
     return with_managers(new, _capped(managers))
+
+
+def _over(zero: Object, obj: Any) -> Any:
+    """`obj` with what `zero` holds where it has nothing."""
+    if not zero:
+        return {} if obj is None else obj
+    if not isinstance(obj, dict):
+        return zero if obj is None else obj
+    filled = dict(obj)
+    for key, value in zero.items():
+        held = filled.get(key)
+        filled[key] = _over(value, held) if isinstance(value, dict) else value if held is None else held
+    return filled
 
 
 def _take_away(managers: Managers, mine: Manager, changed: FieldSet, removed: FieldSet) -> Managers:
@@ -317,8 +332,9 @@ def _apply(live: Object, config: Object, writer: Writer, *, force: bool) -> Obje
     managers = _take_away(managers, key, changed, difference.removed)
     if not mine:
         managers.pop(key, None)
-    elif before is not None and difference.same and before.paths == mine:
-        managers[key] = replace(before, api_version=writer.api_version)
+    elif difference.same:
+        # Who changes nothing of the object has written at no time.
+        managers[key] = Owned(mine, writer.api_version, before.time if before is not None else "")
     return with_managers(result, _capped(managers))
 
 

@@ -11,15 +11,16 @@ from typing import Any, Final
 
 from sandbox.kube import initial_fields, service_addresses
 from sandbox.kube.builtin_checks import VALIDATE
-from sandbox.kube.builtin_rules import PREPARE, Prepare
+from sandbox.kube.builtin_rules import ALLOCATE, PREPARE, Prepare
 from sandbox.kube.builtin_types import TYPES
 from sandbox.kube.custom import validate_crd
 from sandbox.kube.errors import Cause, Undecodable
 from sandbox.kube.event_forms import core_form, events_form
 from sandbox.kube.merge import BadItem, check_unique
+from sandbox.kube.quantities import canonical
 from sandbox.kube.resources import ALL_VERBS, Kind, ScalePaths, Schema
 from sandbox.kube.rows import ROWS
-from sandbox.kube.schema_language import ZERO_IS_ABSENT
+from sandbox.kube.schema_language import QUANTITY, ZERO_IS_ABSENT
 from sandbox.kube.store import GroupResource, Store
 from sandbox.kube.structural import StructuralSchema
 
@@ -123,6 +124,22 @@ _NEW_EVENT_FIELDS: Final = tuple(path.replace("involvedObject.", "regarding.") f
 _WITHOUT: Final[dict[str, tuple[str, ...]]] = {"Namespace": ("deletecollection",)}
 
 
+# Among them locks: one that is taken without naming the version seen would be no lock.
+_VERSIONED: Final = frozenset(
+    {"Lease", "PodDisruptionBudget", "CustomResourceDefinition", "APIService", "RuntimeClass"}
+    | {"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"}
+)
+
+
+_PUT_CREATES: Final = frozenset(
+    {"Endpoints", "LimitRange", "Service", "Lease", "Event"}
+    | {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+)
+_DELETE_RETURNS: Final = frozenset(
+    {"Pod", "Service", "ServiceAccount", "ResourceQuota", "PersistentVolumeClaim", "PersistentVolume", "StorageClass"}
+)
+
+
 class _BuiltinSchema(StructuralSchema):
     """Judges quickly what is right, which nearly everything is: types by the compiled schema, lists by their keys."""
 
@@ -139,12 +156,12 @@ class _BuiltinSchema(StructuralSchema):
 class BuiltinStrategy:
     """The schema of a built-in type plus the rules of its kind. The schema is compiled on first use."""
 
-    def __init__(self, kind: str, api_version: str, type_name: str, prepare: Prepare | None) -> None:
+    def __init__(self, kind: str, api_version: str, type_name: str, rules: dict[str, Prepare | None]) -> None:
         self._kind = kind
         self._api_version = api_version
         self._type = type_name
         self._compiled: _BuiltinSchema | None = None
-        self._prepare = prepare
+        self._prepare, self._allocate = rules["prepare"], rules["allocate"]
         self._check = validate_crd if kind == "CustomResourceDefinition" else VALIDATE.get(kind)
 
     @property
@@ -158,13 +175,21 @@ class BuiltinStrategy:
 
     def default(self, obj: Object) -> None:
         self._schema.default(obj)
-        _drop_empty(obj, self._schema.openapi)
+        try:
+            _settle(obj, self._schema.openapi)
+        except ValueError as error:
+            raise Undecodable(f"{self._kind} cannot be handled as a {self._kind}: {error}") from error
+        initial_fields.complete(self._kind, obj)
 
     def prepare(self, obj: Object, old: Object | None) -> None:
         if self._prepare is not None:
             self.decodes(obj)  # rules may trust the types
             self._prepare(obj, old)
-        initial_fields.complete(self._kind, obj, new=old is None)
+
+    def allocate(self, obj: Object, old: Object | None) -> None:
+        if self._allocate is not None:
+            self.decodes(obj)
+            self._allocate(obj, old)
 
     def decodes(self, obj: Object) -> list[Cause]:
         """Raise the 400 of a body that is not of this type at all; return what else is wrong with it."""
@@ -185,33 +210,39 @@ class BuiltinStrategy:
         return found
 
 
-def _drop_empty(value: Any, schema: Schema) -> None:
-    """Drop what the built-in types take for absent: optional maps and lists that hold nothing, and some zeros."""
+def _settle(value: Any, schema: Schema) -> None:
+    """Write values as the built-in types do: quantities in their canonical form, and without what they take for
+    absent, which is optional maps and lists that hold nothing, and some zeros. ValueError for a wrong quantity."""
     if isinstance(value, dict):
         properties, required = schema.get("properties"), schema.get("required") or ()
         if properties is None:
+            below = schema.get("additionalProperties")
+            if isinstance(below, dict) and QUANTITY in below:
+                value.update({key: canonical(amount) for key, amount in value.items()})
             return
         for key in list(value):
             below, kept = properties.get(key), value[key]
             if below is None or not isinstance(kept, (dict, list)):
                 if below is not None and not kept and ZERO_IS_ABSENT in below:
                     del value[key]
+                elif below is not None and QUANTITY in below:
+                    value[key] = canonical(kept)
                 continue
-            _drop_empty(kept, below)
+            _settle(kept, below)
             if not kept and key not in required and ("items" in below or "additionalProperties" in below):
                 del value[key]
     elif isinstance(value, list):
         for member in value:
-            _drop_empty(member, schema.get("items") or {})
+            _settle(member, schema.get("items") or {})
 
 
 def builtin_kinds(store: Store, prepare_crd: Prepare) -> list[Kind]:
     """Every built-in kind. `store` is read for the Services that exist; `prepare_crd` completes CRDs."""
     services = GroupResource("", "services")
-    prepare: dict[str, Prepare] = {
-        **PREPARE,
-        "CustomResourceDefinition": prepare_crd,
-        "Service": partial(service_addresses.prepare, services=lambda: store.objects(services)),
+    prepare: dict[str, Prepare] = {**PREPARE, "CustomResourceDefinition": prepare_crd}
+    allocate: dict[str, Prepare] = {
+        **ALLOCATE,
+        "Service": partial(service_addresses.allocate, services=lambda: store.objects(services)),
     }
     kinds: list[Kind] = []
     group = version = ""
@@ -219,11 +250,13 @@ def builtin_kinds(store: Store, prepare_crd: Prepare) -> list[Kind]:
         if line and line[0] != " ":
             group, _, version = line.rpartition("/")
         elif line:
-            kinds.append(_kind(group, version, line.split(), prepare))
+            words = line.split()
+            rules: dict[str, Prepare | None] = {"prepare": prepare.get(words[1]), "allocate": allocate.get(words[1])}
+            kinds.append(_kind(group, version, words, rules))
     return kinds
 
 
-def _kind(group: str, version: str, words: list[str], prepare: dict[str, Prepare]) -> Kind:
+def _kind(group: str, version: str, words: list[str], rules: dict[str, Prepare | None]) -> Kind:
     plural, kind, scope, *rest = words
     marked = {word[0]: word[1:] for word in rest if word[0] in "+/=!"}
     short = next((word for word in rest if word[0] not in "+/=!"), "")
@@ -240,7 +273,8 @@ def _kind(group: str, version: str, words: list[str], prepare: dict[str, Prepare
         namespaced=scope == "namespaced",
         schema=TYPES.resolved(type_name),
         schema_name=TYPES.prefix + type_name,
-        strategy=BuiltinStrategy(kind, api_version, type_name, prepare.get(kind)),
+        strategy=BuiltinStrategy(kind, api_version, type_name, rules),
+        zero=initial_fields.ZERO.get(type_name, {}),
         singular=kind.lower(),
         list_kind=f"{kind}List",
         short_names=tuple(filter(None, short.split(","))),
@@ -249,6 +283,9 @@ def _kind(group: str, version: str, words: list[str], prepare: dict[str, Prepare
         scale=ScalePaths(selector=("spec", "selector")) if "scale" in subresources else None,
         columns=columns,
         cells=cells,
+        versioned_updates=kind in _VERSIONED,
+        put_creates=kind in _PUT_CREATES,
+        delete_returns=kind in _DELETE_RETURNS,
         field_paths=_NEW_EVENT_FIELDS if new_event else _FIELDS.get(kind, ()),
         storage=GroupResource("", "events") if new_event else None,
         decode=events_form if new_event else None,

@@ -34,11 +34,16 @@ def _at(obj: Object, path: str) -> Any:
 
 def _workload(obj: Object, old: Object | None) -> list[Cause]:
     spec = obj.get("spec") or {}
-    selector = spec.get("selector") or {}
+    selector = spec.get("selector")
     found = _replicas(spec)
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
-    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        found.append(causes.invalid("spec.selector", selector, "empty selector is invalid for deployment"))
+    if selector is None:
+        found.append(causes.required("spec.selector"))
+        detail = "`selector` does not match template `labels`"
+        found.append(causes.invalid("spec.template.metadata.labels", labels, detail))
+    elif not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        detail = f"empty selector is invalid for {str(obj.get('kind')).lower()}"
+        found.append(causes.invalid("spec.selector", selector, detail))
     elif spec.get("template") and not selectors.matches(selectors.from_spec(selector), labels):
         detail = "`selector` does not match template `labels`"
         found.append(causes.invalid("spec.template.metadata.labels", labels or {}, detail))
@@ -136,6 +141,11 @@ def _data_keys(obj: Object, old: Object | None) -> list[Cause]:
                 "(e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
             )
             found.append(causes.invalid(f"data[{key}]", key, detail))
+    if obj.get("kind") == "ConfigMap":
+        twice = (obj.get("data") or {}).keys() & (obj.get("binaryData") or {}).keys()
+        found += [
+            causes.invalid(f"data[{key}]", key, "duplicate of key present in binaryData") for key in sorted(twice)
+        ]
     return found
 
 

@@ -16,13 +16,29 @@ Prepare = Callable[[Object, "Object | None"], None]
 RBAC_GROUP: Final = "rbac.authorization.k8s.io"
 
 
-def _namespace(obj: Object, old: Object | None) -> None:
+def _namespace(obj: Object, _old: Object | None) -> None:
     metadata = obj["metadata"]
     if metadata.get("name"):
         metadata.setdefault("labels", {})["kubernetes.io/metadata.name"] = metadata["name"]
+
+
+def _live_namespace(obj: Object, old: Object | None) -> None:
     if old is None:
         obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
         obj["status"] = {"phase": "Active"}
+
+
+def _service(obj: Object, _old: Object | None) -> None:
+    spec = obj.setdefault("spec", {})
+    for port in spec.get("ports") or ():
+        if port.get("targetPort") in (None, "", 0) and "port" in port:
+            port["targetPort"] = port["port"]
+    if spec.get("type") != "ExternalName":
+        spec.setdefault("internalTrafficPolicy", "Cluster")
+    if spec.get("type") in ("NodePort", "LoadBalancer") or (
+        spec.get("externalIPs") and spec.get("type") == "ClusterIP"
+    ):
+        spec.setdefault("externalTrafficPolicy", "Cluster")
 
 
 def _secret(obj: Object, _old: Object | None) -> None:
@@ -109,8 +125,9 @@ def _stateful_set(obj: Object, _old: Object | None) -> None:
     update = spec.get("updateStrategy") or {}
     if update.get("type") == "RollingUpdate":
         update.setdefault("rollingUpdate", {}).setdefault("partition", 0)
-    retention = {"whenDeleted": "Retain", "whenScaled": "Retain"}
-    spec.setdefault("persistentVolumeClaimRetentionPolicy", retention)
+    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
+    for event in ("whenDeleted", "whenScaled"):
+        retention.setdefault(event, "Retain")
 
 
 def _daemon_set(obj: Object, _old: Object | None) -> None:
@@ -122,7 +139,7 @@ def _daemon_set(obj: Object, _old: Object | None) -> None:
         rolling.setdefault("maxUnavailable", 1)
 
 
-def _job(obj: Object, old: Object | None) -> None:
+def _job(obj: Object, _old: Object | None) -> None:
     _template(obj)
     spec = obj.get("spec") or {}
     if "completions" not in spec and "parallelism" not in spec:
@@ -130,6 +147,10 @@ def _job(obj: Object, old: Object | None) -> None:
     spec.setdefault("parallelism", 1)
     spec.setdefault("manualSelector", False)
     spec.setdefault("podReplacementPolicy", "TerminatingOrFailed")
+
+
+def _job_selector(obj: Object, old: Object | None) -> None:
+    spec = obj.get("spec") or {}
     if old is None and not spec.get("manualSelector") and obj["metadata"].get("uid"):
         uid = obj["metadata"]["uid"]
         spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
@@ -177,7 +198,11 @@ def _claim(obj: Object, old: Object | None) -> None:
         obj["status"] = {"phase": "Pending"}
 
 
+ALLOCATE: Final[dict[str, Prepare]] = {"Namespace": _live_namespace, "Job": _job_selector}
+"""What the server adds on its own account: no writer owns it."""
+
 PREPARE: Final[dict[str, Prepare]] = {
+    "Service": _service,
     "Namespace": _namespace,
     "Secret": _secret,
     "Pod": _pod,

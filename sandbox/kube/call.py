@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.kube import errors
-from sandbox.kube.causes import not_supported
+from sandbox.kube import causes, errors
+from sandbox.kube.errors import Cause
 from sandbox.kube.rbac import User
 from sandbox.kube.resources import Kind
 
@@ -52,12 +52,20 @@ class DeleteOptions:
         grace = document.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
         propagation = str(document.get("propagationPolicy") or query.get("propagationPolicy") or "")
         orphan = document.get("orphanDependents")
-        if orphan is not None and not propagation:
-            propagation = "Orphan" if orphan else "Background"
-        if propagation not in ("", "Orphan", "Background", "Foreground"):
+        dry_run = document.get("dryRun") or []
+        found: list[Cause] = []
+        if orphan is not None and propagation:
+            why = "orphanDependents and deletionPropagation cannot be both set"
+            found.append(causes.invalid("propagationPolicy", propagation, why))
+        elif propagation not in ("", "Orphan", "Background", "Foreground"):
             known = ["Foreground", "Background", "Orphan", "nil"]
-            causes = [not_supported("propagationPolicy", propagation, known)]
-            raise errors.invalid("DeleteOptions", "", "", causes)
+            found.append(causes.not_supported("propagationPolicy", propagation, known))
+        if dry_run not in ([], ["All"]):
+            found.append(causes.not_supported("dryRun", dry_run, ["All"]))
+        if found:
+            raise errors.invalid("DeleteOptions", "meta.k8s.io", "", found)
+        if orphan is not None:
+            propagation = "Orphan" if orphan else "Background"
         try:
             return cls(
                 None if grace is None else max(int(grace), 0),

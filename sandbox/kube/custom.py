@@ -41,6 +41,9 @@ class CustomStrategy:
     def prepare(self, obj: Object, old: Object | None) -> None:
         """Nothing depends on more than the schema."""
 
+    def allocate(self, obj: Object, old: Object | None) -> None:
+        """Nothing is given out."""
+
     def validate(self, obj: Object, old: Object | None) -> list[Cause]:
         return self._schema.validate(obj, old)
 
@@ -260,6 +263,7 @@ def _kind(spec: Object, names: Object, version: Object) -> Kind:
         columns=columns,
         cells=cells,
         custom=True,
+        versioned_updates=True,
         warning=warning,
         field_paths=selectable,
     )

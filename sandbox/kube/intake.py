@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.kube import errors, meta
+from sandbox.kube import causes, errors, meta
 from sandbox.kube.call import Call
 from sandbox.kube.errors import StatusError, Undecodable
 
@@ -19,6 +19,8 @@ def read_body(call: Call, body: Any) -> Object:
     kind = call.kind
     if not isinstance(body, dict):
         raise Undecodable(f"the object provided is unrecognized: expected a {kind.kind} as an object")
+    if kind.custom:
+        _require_type(call, body)
     body.setdefault("apiVersion", kind.api_version)
     body.setdefault("kind", kind.kind)
     if body["apiVersion"] != kind.api_version or body["kind"] != kind.kind:
@@ -45,6 +47,23 @@ def read_body(call: Call, body: Any) -> Object:
     if not kind.namespaced:
         metadata.pop("namespace", None)
     return body
+
+
+def _require_type(call: Call, body: Object) -> None:
+    """A custom resource says what it is: nothing else here could tell one kind from another."""
+    kind = call.kind
+    if not body.get("kind"):
+        raise Undecodable(
+            f"the object provided is unrecognized (must be of type {kind.kind}): Object 'Kind' is missing"
+        )
+    if body.get("apiVersion") != kind.api_version:
+        given = f"the API version in the data ({body.get('apiVersion') or ''})"
+        raise Undecodable(f"{given} does not match the expected API version ({kind.api_version})")
+    if body["kind"] != kind.kind:
+        metadata = body.get("metadata")
+        name = str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
+        wrong = causes.invalid("kind", body["kind"], f"must be {kind.kind}")
+        raise errors.invalid(str(body["kind"]), kind.group, name, [wrong])
 
 
 def report_unknown(call: Call, found: list[str]) -> None:

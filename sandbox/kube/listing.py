@@ -68,7 +68,7 @@ class Page:
 
 def list_page(store: Store, selection: Selection, query: Mapping[str, str]) -> Page:
     """The page that a list request asks for."""
-    limit = _number(query, "limit")
+    limit = max(_number(query, "limit", signed=True), 0)
     token = query.get("continue", "")
     wanted = _number(query, "resourceVersion")
     match = query.get("resourceVersionMatch", "")
@@ -141,11 +141,12 @@ def number_of(query: Mapping[str, str], key: str) -> int:
     return _number(query, key)
 
 
-def _number(query: Mapping[str, str], key: str) -> int:
+def _number(query: Mapping[str, str], key: str, *, signed: bool = False) -> int:
     text = query.get(key, "")
     if not text:
         return 0
-    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+    digits = text.removeprefix("-") if signed else text
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > 18:
         raise errors.bad_request(f'{key}: Invalid value: "{text}": must be a non-negative number')
     return int(text)
 

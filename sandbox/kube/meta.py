@@ -127,6 +127,16 @@ def carry_over(kind: Kind, obj: Object, old: Object, subresource: str) -> None:
     obj["apiVersion"], obj["kind"] = kind.api_version, kind.kind
 
 
+def changed_deletion(obj: Object, old: Object) -> list[Cause]:
+    """What a client tries to change about a deletion: nothing may be, but it may leave it out."""
+    found = []
+    for key in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        wanted, actual = obj["metadata"].get(key), old["metadata"].get(key)
+        if actual is None and wanted is not None:
+            found.append(causes.invalid(f"metadata.{key}", wanted, "field is immutable"))
+    return found
+
+
 def bump_generation(kind: Kind, obj: Object, old: Object) -> None:
     """Count a change of what the object asks for. Metadata and separated status do not count."""
     if _has_generation(kind) and _desired(kind, obj) != _desired(kind, old):

@@ -97,6 +97,14 @@ def _unprocessable(why: str) -> errors.StatusError:
 # -- strategic merge
 
 
+def no_strategic_patch() -> errors.StatusError:
+    """415: custom resources have no schema that says how their lists are merged."""
+    accepted = ", ".join((JSON_PATCH, MERGE_PATCH, APPLY_PATCH))
+    return errors.unsupported_media_type(
+        f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+    )
+
+
 def strategic_patch(live: dict[str, Any], patch: dict[str, Any], schema: Schema | None) -> dict[str, Any]:
     """Like a merge patch, but lists with a merge key are merged item by item. May reuse and change `live`."""
     directive = patch.get("$patch")
@@ -129,6 +137,8 @@ def strategic_patch(live: dict[str, Any], patch: dict[str, Any], schema: Schema 
 def _field(live: dict[str, Any], key: str, value: Any, schema: Schema | None) -> None:
     if value is None:
         live.pop(key, None)
+    elif schema is not None and schema.get("x-kubernetes-patch-strategy") == "replace":
+        live[key] = _clean(value)
     elif isinstance(value, dict):
         before = live.get(key)
         patched = strategic_patch(before if isinstance(before, dict) else {}, value, schema)

@@ -34,6 +34,9 @@ class Strategy(Protocol):
     def prepare(self, obj: Object, old: Object | None) -> None:
         """Complete what depends on more than a static default, before admission."""
 
+    def allocate(self, obj: Object, old: Object | None) -> None:
+        """Add what the server gives out on its own account, after admission; no writer owns it."""
+
     def validate(self, obj: Object, old: Object | None) -> list[Cause]:
         """Everything that is wrong with the object as a whole."""
 
@@ -83,6 +86,10 @@ class Kind:
     encode: Callable[[Object], Object] | None = None  # back
     schema_name: str = ""  # of the type in the OpenAPI document
     custom: bool = False
+    versioned_updates: bool = False  # a write must name the version that it changes
+    put_creates: bool = False  # a PUT of what is not there creates it
+    delete_returns: bool = False  # a DELETE answers with what it removed, not with a Status
+    zero: Schema = field(default_factory=dict)  # what an empty object of this type holds already, and no writer owns
     warning: str = ""  # sent with every answer: this version is deprecated
     field_paths: tuple[str, ...] = ()  # what a field selector may name besides metadata.name and .namespace
 

@@ -22,7 +22,12 @@ API_VERSION: Final = "autoscaling/v1"
 
 def read(verbs: Verbs, call: Call) -> Object:
     """The Scale of an object."""
-    return scale_of(call.kind, verbs.get(call))
+    obj = verbs.get(call)
+    scale = scale_of(call.kind, obj)
+    if "replicas" not in scale["spec"]:
+        where = ".".join(("", *(call.kind.scale or ScalePaths()).spec_replicas))
+        raise errors.internal(f'the spec replicas field "{where}" does not exist')
+    return scale
 
 
 async def update(verbs: Verbs, call: Call, body: Any) -> Object:
@@ -35,8 +40,9 @@ async def update(verbs: Verbs, call: Call, body: Any) -> Object:
 
 async def patch(verbs: Verbs, call: Call, content_type: str, body: bytes, document: Any) -> Object:
     """Set the replicas that a patch of the Scale leaves."""
-    before = read(verbs, call)
-    fresh: Object = orjson.loads(orjson.dumps(before))
+    if content_type == patching.STRATEGIC_PATCH and call.kind.custom:
+        raise patching.no_strategic_patch()
+    fresh: Object = orjson.loads(orjson.dumps(scale_of(call.kind, verbs.get(call))))
     if content_type == patching.JSON_PATCH:
         patched = patching.json_patch(fresh, body)
     elif content_type in (patching.MERGE_PATCH, patching.STRATEGIC_PATCH, patching.APPLY_PATCH):
@@ -47,7 +53,10 @@ async def patch(verbs: Verbs, call: Call, content_type: str, body: bytes, docume
         raise errors.bad_request("the patch leaves no object")
     asked = (document or {}).get("metadata") if isinstance(document, dict) else None
     revision = str((asked or {}).get("resourceVersion") or "") if isinstance(asked, dict) else ""
-    return await _set(verbs, call, _replicas(call, patched), revision)
+    try:
+        return await _set(verbs, call, _replicas(call, patched), revision)
+    except errors.Undecodable as error:
+        raise errors.bad_patch(error, body.decode(errors="replace")) from error
 
 
 def scale_of(kind: Kind, obj: Object) -> Object:
@@ -73,7 +82,9 @@ def scale_of(kind: Kind, obj: Object) -> Object:
 def _replicas(call: Call, scale: Object) -> int:
     spec = scale.get("spec")
     replicas = (spec if isinstance(spec, dict) else {}).get("replicas", 0)
-    if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
+    if not isinstance(replicas, int) or isinstance(replicas, bool):
+        raise errors.Undecodable(f'Scale in version "v1" cannot be handled as a Scale: spec.replicas: {replicas!r}')
+    if replicas < 0:
         detail = f"Invalid value: {orjson.dumps(replicas).decode()}: must be greater than or equal to 0"
         causes = [errors.Cause("FieldValueInvalid", detail, "spec.replicas")]
         raise errors.invalid("Scale", "autoscaling", call.name, causes)

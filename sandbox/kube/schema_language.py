@@ -9,8 +9,9 @@ space continue the one before. A type is
     [T]  [T]@k1,k2  [T]#                                           list: atomic, map by keys, set
 
 followed by `!` (required), `^` (replaced as a whole by apply), `~` (a strategic patch keeps only the keys it
-names), `?` (0, "" and false mean absent) and `=value` (default). The result carries the x-kubernetes-*
-extensions that server-side apply and strategic merge read.
+names), `%` (a strategic patch replaces it as a whole), `-` (a strategic patch does not merge the list), `?` (0, "" and
+false mean absent) and `=value` (default). `TypeName^` is a type that apply replaces as a whole wherever it stands. The
+result carries the x-kubernetes-* extensions that server-side apply and strategic merge read.
 """
 
 from __future__ import annotations
@@ -31,14 +32,15 @@ _SCALARS: Final[dict[str, Schema]] = {
     "time": {"type": "string", "format": "date-time"},
     "bytes": {"type": "string", "format": "byte"},
     # 0.5 is a quantity as well as "500m" and 1, so nothing narrower fits.
-    "quantity": {"x-kubernetes-preserve-unknown-fields": True},
+    "quantity": {"x-kubernetes-preserve-unknown-fields": True, "x-xtrinode-quantity": True},
     "intstr": {"x-kubernetes-int-or-string": True},
     "any": {"x-kubernetes-preserve-unknown-fields": True},
 }
 ZERO_IS_ABSENT: Final = "x-xtrinode-zero-is-absent"
+QUANTITY: Final = "x-xtrinode-quantity"
 _FIELD: Final = re.compile(
     r"(?P<name>[$\w-]+):(?P<type>[\w{}\[\]]+)(?:@(?P<keys>\w+(?:,\w+)*))?(?P<set>#)?"
-    r"(?P<marks>[!^~?]*)(?:=(?P<default>\S+))?"
+    r"(?P<marks>[!^~?%-]*)(?:=(?P<default>\S+))?"
 )
 
 
@@ -48,8 +50,12 @@ class Types:
     def __init__(self, text: str, prefix: str) -> None:
         self.prefix = prefix
         self._fields: dict[str, list[re.Match[str]]] = {}
+        self._atomic: set[str] = set()
         self._inlined: dict[str, Schema] = {}
-        for name, body in _definitions(text):
+        for marked, body in _definitions(text):
+            name = marked.removesuffix("^")
+            if name != marked:
+                self._atomic.add(name)
             matches = [(field, _FIELD.fullmatch(field)) for field in body]
             wrong = [field for field, match in matches if match is None]
             if wrong or name in self._fields:
@@ -72,6 +78,8 @@ class Types:
     def _object(self, name: str, *, refer: bool) -> Schema:
         properties = {match["name"]: self._property(match, refer) for match in self._fields[name]}
         schema: Schema = {"type": "object", "properties": properties}
+        if name in self._atomic:
+            schema["x-kubernetes-map-type"] = "atomic"
         required = [match["name"] for match in self._fields[name] if "!" in match["marks"]]
         if required:
             schema["required"] = required
@@ -103,15 +111,19 @@ def _extensions(match: re.Match[str]) -> Schema:
         keys = match["keys"].split(",")
         extra["x-kubernetes-list-type"] = "map"
         extra["x-kubernetes-list-map-keys"] = keys
-        extra["x-kubernetes-patch-merge-key"] = keys[0]
-        extra["x-kubernetes-patch-strategy"] = "merge,retainKeys" if "~" in marks else "merge"
+        if "-" not in marks:
+            extra["x-kubernetes-patch-merge-key"] = keys[0]
+            extra["x-kubernetes-patch-strategy"] = "merge,retainKeys" if "~" in marks else "merge"
     elif match["set"]:
         extra["x-kubernetes-list-type"] = "set"
-        extra["x-kubernetes-patch-strategy"] = "merge"
+        if "-" not in marks:
+            extra["x-kubernetes-patch-strategy"] = "merge"
     elif match["type"].startswith("["):
         extra["x-kubernetes-list-type"] = "atomic"
     elif "~" in marks:
         extra["x-kubernetes-patch-strategy"] = "retainKeys"
+    elif "%" in marks:
+        extra["x-kubernetes-patch-strategy"] = "replace"
     if "^" in marks:
         extra["x-kubernetes-map-type"] = "atomic"
     if match["default"] is not None:

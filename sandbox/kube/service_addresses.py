@@ -21,17 +21,13 @@ NETWORK: Final = ipaddress.ip_network("127.32.0.0/16")
 NODE_PORTS: Final = range(30000, 32768)
 
 
-def prepare(obj: Object, old: Object | None, services: Callable[[], Iterable[Object]]) -> None:
-    """Complete a Service's spec: addresses, families, node ports and target ports."""
-    spec = obj.setdefault("spec", {})
-    for port in spec.get("ports") or ():
-        if isinstance(port, dict) and port.get("targetPort") in (None, "", 0) and "port" in port:
-            port["targetPort"] = port["port"]
+def allocate(obj: Object, old: Object | None, services: Callable[[], Iterable[Object]]) -> None:
+    """Give a Service its addresses, families and node ports."""
+    spec = obj["spec"]
     if spec.get("type") == "ExternalName":
         for key in ("clusterIP", "clusterIPs"):
             spec.pop(key, None)
         return
-    spec.setdefault("internalTrafficPolicy", "Cluster")
     # A headless Service without a selector is for whatever addresses its endpoints will have.
     anything = spec.get("clusterIP") == "None" and not spec.get("selector")
     spec.setdefault("ipFamilies", ["IPv4", "IPv6"] if anything else ["IPv4"])
@@ -43,7 +39,6 @@ def prepare(obj: Object, old: Object | None, services: Callable[[], Iterable[Obj
         _require_free(obj, spec["clusterIP"], services())
     spec["clusterIPs"] = [spec["clusterIP"]]
     if spec.get("type") in ("NodePort", "LoadBalancer"):
-        spec.setdefault("externalTrafficPolicy", "Cluster")
         _node_ports(spec, old, services)
 
 

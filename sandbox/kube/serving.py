@@ -160,7 +160,7 @@ class Service:
             return _reply(form.of_entry(kind, verbs.entry(call)))
         if call.verb == "list":
             page = list_page(self._store, Selection.parse(kind, target.namespace, "", query), query)
-            return _reply(form.of_list(kind, page.entries, _list_metadata(page)))
+            return _reply(form.of_list(kind, page.entries, _list_metadata(kind, page)))
         if call.verb == "deletecollection":
             return await self._delete_collection(request, call, target, query)
         body, content_type = await _body(request)
@@ -170,7 +170,7 @@ class Service:
             if isinstance(document, dict) and document.get("dryRun"):
                 call.dry_run = True
             obj, gone = await verbs.delete(call, options)
-            return _reply(_deleted(kind, obj) if gone and kind.plural != "pods" else form.of_object(kind, obj))
+            return _reply(_deleted(kind, obj) if gone and not kind.delete_returns else form.of_object(kind, obj))
         self._check_duplicates(call, body, content_type, query)
         document = None if content_type == "application/json-patch+json" else bodies.decode(body, content_type)
         if call.verb == "create":
@@ -178,7 +178,8 @@ class Service:
                 return _reply(orjson.dumps(self._review(call, read_body(call, document))), 201)
             return _reply(form.of_object(kind, await verbs.create(call, document)), 201)
         if call.verb == "update":
-            return _reply(form.of_object(kind, await verbs.update(call, document)))
+            obj = await verbs.update(call, document)
+            return _reply(form.of_object(kind, obj), 201 if call.created else 200)
         obj = await verbs.patch(call, content_type, body, document)
         return _reply(form.of_object(kind, obj), 201 if call.created else 200)
 
@@ -207,7 +208,7 @@ class Service:
                 if error.code != 404:  # someone else was faster
                     raise
         form = Form(clock=lambda: self._clock().timestamp())
-        return _reply(form.of_list(call.kind, page.entries, _list_metadata(page)))
+        return _reply(form.of_list(call.kind, page.entries, _list_metadata(call.kind, page)))
 
     async def _watch(self, request: web.BaseRequest, call: Call, query: dict[str, str]) -> web.StreamResponse:
         form = Form.parse(request.headers.get("Accept", ""), query, lambda: self._clock().timestamp())
@@ -363,9 +364,9 @@ def _too_large() -> StatusError:
     return StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {LARGEST_BODY}")
 
 
-def _list_metadata(page: Page) -> Object:
+def _list_metadata(kind: Kind, page: Page) -> Object:
     metadata: Object = {"resourceVersion": str(page.revision)}
-    if page.token:
+    if page.token or kind.custom:
         metadata["continue"] = page.token
     if page.remaining is not None:
         metadata["remainingItemCount"] = page.remaining

@@ -1,8 +1,8 @@
 """What server-side apply refuses before it merges: a configuration that does not fit its kind's schema.
 
 The real server reads an applied configuration by the schema first, so an unknown field or a wrong type is an error
-there whatever `fieldValidation` says. The verbs ask `mismatches` and `stray_nulls` for custom resources; built-in
-kinds are read by the ordinary decoder, because their schemas here are a part of the real ones. Pure.
+there whatever `fieldValidation` says. The verbs ask `mismatches` for every kind and `stray_nulls` for custom resources,
+whose nulls mean something. Pure.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def stray_nulls(config: Any, schema: dict[str, Any], path: str = "") -> list[Cau
 
 def refusal(api_version: str, kind: str, config: Object, wrong: list[str]) -> str:
     """The message of the refusal."""
-    metadata = config["metadata"]
+    metadata = config.get("metadata") or {}
     named = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"
     version = api_version if "/" in api_version else f"/{api_version}"
     text = wrong[0] if len(wrong) == 1 else "errors:" + "".join(f"\n  {each}" for each in wrong)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from sandbox.kube import deletion, errors, meta, patching, typed_config
+from sandbox.kube import causes, deletion, errors, meta, patching, typed_config
 from sandbox.kube.admission import Admission
 from sandbox.kube.apply import Conflicts, Writer, apply_config, track_update
 from sandbox.kube.call import Call, DeleteOptions
@@ -88,6 +88,7 @@ class Verbs:
         else:
             empty = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
             obj = track_update(empty, obj, self._writer(call), created=True)
+        kind.strategy.allocate(obj, None)
         self._judge(kind, obj, None)
         await self.admission.validate(self._request(call, "CREATE", obj, None), call.warnings)
         self._require_room(call)
@@ -130,7 +131,27 @@ class Verbs:
             raise errors.bad_request(why)
         if wanted["name"] != call.name:
             raise wrong_name(call, obj)
-        return await self.modify(call, lambda _old: orjson.loads(orjson.dumps(obj)))
+        absent = self.store.get(call.kind.table, call.namespace, call.name) is None
+        if absent and call.kind.put_creates and not call.subresource:
+            return await self._put_new(call, obj)
+        try:
+            return await self.modify(call, lambda _old: orjson.loads(orjson.dumps(obj)))
+        except StatusError as error:
+            if error.code in (404, 409) and not call.kind.custom:
+                # What is no object of its kind is told so first.
+                call.kind.strategy.default(obj)
+                call.kind.strategy.validate(obj, None)
+            raise
+
+    async def _put_new(self, call: Call, obj: Object) -> Object:
+        uid = obj["metadata"].get("uid")
+        if uid:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
+            raise errors.conflict(call.kind.plural, call.kind.group, call.name, why)
+        call.may_create()
+        made = await self._create(call, obj, applied=False)
+        call.created = True
+        return made
 
     async def patch(self, call: Call, content_type: str, body: bytes, document: Any) -> Object:
         """Change an object by a patch. `document` is the decoded body; None for a JSON patch."""
@@ -153,10 +174,7 @@ class Verbs:
             )
         if content_type == patching.STRATEGIC_PATCH:
             if kind.custom:
-                raise errors.unsupported_media_type(
-                    "the body of the request was in an unknown format - accepted media types include: "
-                    + ", ".join((patching.JSON_PATCH, patching.MERGE_PATCH, patching.APPLY_PATCH))
-                )
+                raise patching.no_strategic_patch()
             require_object(document)
             return await self.modify(
                 call,
@@ -190,6 +208,14 @@ class Verbs:
             metadata.setdefault("namespace", call.namespace)
         if metadata["name"] != call.name:
             raise wrong_name(call, config)
+        try:
+            return await self._apply(call, config)
+        except Undecodable as error:
+            # It fitted the schema, so what is left to be wrong is how a value is written.
+            raise StatusError(500, "", f"failed to convert new object to proper version: {error.message}") from error
+
+    async def _apply(self, call: Call, config: Object) -> Object:
+        metadata = config["metadata"]
         for attempt in range(_ATTEMPTS):
             if self.store.get(call.kind.table, call.namespace, call.name) is not None:
                 return await self.modify(call, lambda old: self._applied(call, old, config), tracked=True)
@@ -216,11 +242,13 @@ class Verbs:
         kind = call.kind
         if call.subresource:
             self.entry(call)
-        if not kind.custom or meta.shape_error(config) or config.get("kind", kind.kind) != kind.kind:
+        if not isinstance(config.get("metadata", {}), dict) or config.get("kind", kind.kind) != kind.kind:
             return  # what is wrong there is said when the body is read
         wrong = typed_config.mismatches(config, kind.schema)
         if wrong:
             raise StatusError(500, "", typed_config.refusal(kind.api_version, kind.kind, config, wrong))
+        if not kind.custom:
+            return
         nulls = typed_config.stray_nulls({key: config[key] for key in config if key != "metadata"}, kind.schema)
         if nulls:
             raise errors.invalid(kind.kind, kind.group, call.name, nulls)
@@ -254,17 +282,13 @@ class Verbs:
             wanted = obj["metadata"].get("resourceVersion")
             if wanted and wanted != str(before.revision):
                 raise errors.conflict(call.kind.plural, call.kind.group, call.name, errors.MODIFIED)
+            if not wanted and call.kind.versioned_updates:
+                nought = causes.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+                raise errors.invalid(call.kind.plural, call.kind.group, call.name, [nought])
             self._require_same_uid(call, obj, old)
-            if call.verb == "update" and not wanted and call.kind.kind == "Lease":
-                # A lock that is taken without naming the version seen would be no lock.
-                causes = [
-                    errors.Cause(
-                        "FieldValueInvalid",
-                        "Invalid value: 0: must be specified for an update",
-                        "metadata.resourceVersion",
-                    )
-                ]
-                raise errors.invalid(call.kind.kind, call.kind.group, call.name, causes)
+            changed = meta.changed_deletion(obj, old)
+            if changed:
+                raise errors.invalid(call.kind.kind, call.kind.group, call.name, changed)
             try:
                 return await self._replace(call, obj, before, tracked=tracked)
             except StatusError as error:
@@ -291,6 +315,7 @@ class Verbs:
             obj = mutated
             meta.carry_over(kind, obj, old, call.subresource)
             meta.bump_generation(kind, obj, old)
+        kind.strategy.allocate(obj, old)
         self._judge(kind, obj, old)
         await self.admission.validate(self._request(call, "UPDATE", obj, old), call.warnings)
         if _unchanged(obj, old):
@@ -308,10 +333,8 @@ class Verbs:
         wanted, actual = obj["metadata"].get("uid"), old["metadata"].get("uid")
         if wanted and wanted != actual and call.verb != "update":
             # Only a PUT names the object it means; a patch that carries another uid would change it.
-            causes = [
-                errors.Cause("FieldValueInvalid", f'Invalid value: "{wanted}": field is immutable', "metadata.uid")
-            ]
-            raise errors.invalid(call.kind.kind, call.kind.group, call.name, causes)
+            immutable = causes.invalid("metadata.uid", wanted, "field is immutable")
+            raise errors.invalid(call.kind.kind, call.kind.group, call.name, [immutable])
         if wanted and wanted != actual:
             why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
             raise errors.conflict(call.kind.plural, call.kind.group, call.name, why)
@@ -353,9 +376,9 @@ class Verbs:
 
     @staticmethod
     def _judge(kind: Kind, obj: Object, old: Object | None) -> None:
-        causes = meta.validate(kind, obj, old) + kind.strategy.validate(obj, old)
-        if causes:
-            raise errors.invalid(kind.kind, kind.group, obj["metadata"].get("name", ""), causes)
+        found = meta.validate(kind, obj, old) + kind.strategy.validate(obj, old)
+        if found:
+            raise errors.invalid(kind.kind, kind.group, obj["metadata"].get("name", ""), found)
 
     @staticmethod
     def _stored(kind: Kind, obj: Object) -> Object:
@@ -371,6 +394,7 @@ class Verbs:
             meta.timestamp(self.clock()),
             kind.schema,
             _only_status if call.subresource == "status" else _no_status if kind.has_status else _nothing,
+            kind.zero,
         )
 
     async def _mutate(self, request: AdmissionRequest, call: Call, old: Object | None) -> Object | None:
@@ -422,8 +446,7 @@ def _only_status(path: Path) -> bool:
 
 
 def _invalid_options(field_name: str, why: str) -> StatusError:
-    causes = [errors.Cause("FieldValueRequired", f"Required value: {why}", field_name)]
-    return errors.invalid("PatchOptions", "meta.k8s.io", "", causes)
+    return errors.invalid("PatchOptions", "meta.k8s.io", "", [causes.required(field_name, why)])
 
 
 def _unchanged(obj: Object, old: Object) -> bool:

@@ -22,6 +22,12 @@ pytestmark = [pytest.mark.real, pytest.mark.xdist_group("real")]
 NS = "/api/v1/namespaces/{ns}"
 MAPS = f"{NS}/configmaps"
 SETS = "/apis/apps/v1/namespaces/{ns}/statefulsets"
+ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/{ns}/leases"
+NAMED = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "it"}}
+LIMITS = {"cpu": 0.5, "memory": "1024Mi", "ephemeral-storage": 1000000, "example.io/n": "1e3"}
+QUANTITIES = [{"name": "c", "resources": {"limits": LIMITS}}]
+STRATEGIC = "application/strategic-merge-patch+json"
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 
@@ -101,10 +107,26 @@ CASES: list[tuple[str, str, Any, str]] = [
     ("GET", f"{MAPS}?continue=nonsense", None, ""),
     ("GET", f"{MAPS}?watch=true&resourceVersionMatch=NotOlderThan", None, ""),
     ("GET", f"{MAPS}?watch=true&sendInitialEvents=true", None, ""),
+    ("GET", f"{MAPS}?limit=-1&labelSelector=a", None, ""),
+    ("GET", f"{MAPS}?limit=x", None, ""),
+    # what a PUT may do
+    ("PUT", f"{ROLES}/new", {"metadata": {"name": "new"}, "rules": []}, "application/json"),
+    ("PUT", f"{ROLES}/new", {"metadata": {"name": "new", "uid": "other"}, "rules": []}, "application/json"),
+    ("PUT", f"{LEASES}/new", {"metadata": {"name": "new"}, "spec": {"holderIdentity": "a"}}, "application/json"),
+    ("PUT", f"{MAPS}/it", {"metadata": {"name": "it", "deletionGracePeriodSeconds": 5}}, "application/json"),
+    ("PUT", f"{MAPS}/nope", {"metadata": {"name": "nope"}, "data": 0}, "application/json"),
+    # configurations that do not fit
+    ("PATCH", f"{MAPS}/it?fieldManager=m", {**NAMED, "bogus": 1}, APPLY),
+    ("PATCH", f"{MAPS}/it?fieldManager=m", {**NAMED, "data": {"a": 1}}, APPLY),
+    ("PATCH", f"{MAPS}/it?fieldManager=m", {**NAMED, "binaryData": {"a": "!"}}, APPLY),
+    ("PATCH", f"{MAPS}/it", {"binaryData": {"x": "YQ=="}}, MERGE),
     # deleting
     ("DELETE", f"{MAPS}/it", {"preconditions": {"uid": "other"}}, "application/json"),
     ("DELETE", f"{MAPS}/it", {"preconditions": {"resourceVersion": "1"}}, "application/json"),
     ("DELETE", f"{MAPS}/it", {"propagationPolicy": "Never"}, "application/json"),
+    ("DELETE", f"{MAPS}/it", {"propagationPolicy": "Background", "orphanDependents": False}, "application/json"),
+    ("DELETE", f"{MAPS}/it", {"dryRun": ["Some"]}, "application/json"),
+    ("DELETE", f"{NS}/serviceaccounts/default?dryRun=All", None, ""),
     ("DELETE", f"{MAPS}/it?dryRun=All", None, ""),
     ("DELETE", f"{MAPS}/it", None, ""),
     ("DELETE", f"{MAPS}?labelSelector=a%3Db", None, ""),
@@ -114,6 +136,9 @@ CASES: list[tuple[str, str, Any, str]] = [
     ("GET", f"{SETS}/s/scale", None, ""),
     ("PATCH", f"{SETS}/s/scale", {"spec": {"replicas": 3}}, MERGE),
     ("PATCH", f"{SETS}/s/scale", {"spec": {"replicas": -1}}, MERGE),
+    ("PATCH", f"{SETS}/s/scale", {"spec": {"replicas": "x"}}, MERGE),
+    ("PATCH", f"{SETS}/s", {"spec": {"template": {"spec": {"containers": QUANTITIES}}}}, STRATEGIC),
+    ("PATCH", f"{SETS}/s", {"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}}, MERGE),
     ("PUT", f"{SETS}/s/scale", {"metadata": {"name": "s"}, "spec": {"replicas": 2}}, "application/json"),
     ("PATCH", f"{SETS}/s/status", {"status": {"replicas": 1}, "spec": {"replicas": 9}}, MERGE),
     ("PATCH", f"{SETS}/s", {"spec": {"selector": {"matchLabels": {"a": "c"}}}}, MERGE),

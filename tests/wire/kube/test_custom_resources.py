@@ -188,8 +188,8 @@ async def test_refused_definitions_name_the_field(api: Api) -> None:
 
 
 async def test_a_changed_definition_holds_for_the_next_request(api: Api) -> None:
-    await api.post(CRDS, definition())
-    changed = definition()
+    _, made = await api.post(CRDS, definition())
+    changed = {**definition(), "metadata": made["metadata"]}
     changed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["size"]["enum"] = [
         "xl"
     ]

@@ -90,7 +90,8 @@ def test_any_object_is_stored_or_refused(
             loop.run_until_complete(action)
         except StatusError as error:
             # The real server answers an applied configuration that does not fit the schema with a bare 500.
-            ill_typed = error.code == 500 and error.message.startswith("failed to create typed patch object")
+            sentences = ("failed to create typed patch object", "failed to convert new object")
+            ill_typed = error.code == 500 and error.message.startswith(sentences)
             assert 400 <= error.code < 500 or ill_typed, error.message
             assert orjson.dumps(error.to_status())
 

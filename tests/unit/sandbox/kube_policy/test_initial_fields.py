@@ -5,7 +5,7 @@ from sandbox.kube.initial_fields import complete
 
 def completed(kind, spec):
     obj = {"spec": spec}
-    complete(kind, obj, new=True)
+    complete(kind, obj)
     return obj
 
 
@@ -15,9 +15,12 @@ def test_statuses_are_there_and_not_shared():
     first["status"]["loadBalancer"]["x"] = 1
     assert second["status"] == {"loadBalancer": {}}
     assert "status" not in completed("ConfigMap", {})
-    changed = {"spec": {}}
-    complete("Service", changed, new=False)
-    assert changed == {"spec": {}}
+
+
+def test_counts_that_a_controller_leaves_out_are_nought():
+    changed = {"spec": {}, "status": {"replicas": 3}}
+    complete("StatefulSet", changed)
+    assert changed["status"] == {"replicas": 3, "availableReplicas": 0}
 
 
 def test_one_direction_of_scaling_brings_the_other():
