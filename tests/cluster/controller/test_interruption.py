@@ -17,6 +17,7 @@ from controller.manager import Manager
 from crds.client.errors import NotFound, Unavailable
 from crds.client.resources import CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES, XTRINODES
 from crds.client.transport import KubeClient
+from crds.v1.meta import SUSPEND_REQUESTED, SUSPEND_REQUESTED_AT
 from sandbox.kube.server import KubeServer
 from tests.cluster.controller.conftest import GATEWAY, NAMESPACE, Rig, idles, install, until
 from tests.support.fake_nodes import FakeNodes
@@ -109,6 +110,46 @@ async def test_a_death_while_suspending_or_waking_is_healed(rig: Rig, step: int)
             if suspended:
                 assert (await rig.client.list_(PODS, NAMESPACE)).items == []
     assert await fingerprint(rig) == up
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 4])
+async def test_a_death_while_replacing_changed_pods_is_healed(rig: Rig, step: int):
+    async with rig.controller():
+        await rig.create({"maxWorkers": 2})
+        before = (await rig.reaches("Ready"))["status"]
+    await rig.patch({"resources": {"coordinator": {"limits": {"cpu": "2", "memory": "4Gi"}}}})
+
+    async def replaced() -> bool:
+        status = (await rig.get())["status"]
+        changed = status["coordinatorRolloutHash"] != before["coordinatorRolloutHash"]
+        return changed and status["phase"] == "Ready"
+
+    await run_and_die(rig, step, replaced)
+    async with rig.controller():
+        await until(replaced)
+        assert "drainStartedAt" not in (await rig.get())["status"]
+        reached = await fingerprint(rig)
+    assert reached["deployments/trino-analytics-coordinator"] == "1"
+    assert reached["deployments/trino-analytics-worker"] == "2"
+    assert '"state":"RUNNING"' in reached["configmaps/trino-gateway-routes"]
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3])
+async def test_a_death_while_taking_a_command_loses_it_not(rig: Rig, step: int):
+    async with rig.controller():
+        await rig.create()
+        await rig.reaches("Ready")
+    command = {SUSPEND_REQUESTED: "true", SUSPEND_REQUESTED_AT: "2026-01-31T12:00:00Z"}
+    await rig.client.patch(XTRINODES, "analytics", NAMESPACE, {"metadata": {"annotations": command}})
+
+    async def asleep() -> bool:
+        return await rig.phase() == "Suspended"
+
+    await run_and_die(rig, step, asleep)
+    async with rig.controller():
+        obj = await rig.reaches("Suspended")
+    assert obj["spec"]["suspended"] is True
+    assert not obj["metadata"].get("annotations")
 
 
 @pytest.mark.parametrize("step", range(0, 14, 3))
