@@ -18,6 +18,8 @@ from typing import Any
 
 import aiohttp
 
+from sandbox.processes import end_with_parent
+
 _FLAGS = (
     "--headless=new",
     "--no-sandbox",  # tests may run as root in a container
@@ -53,7 +55,9 @@ class Browser:
         program = self.program()
         assert program is not None
         self._process = await asyncio.create_subprocess_exec(
-            program, *_FLAGS, f"--user-data-dir={self._profile}", "about:blank", stderr=asyncio.subprocess.PIPE
+            *(program, *_FLAGS, f"--user-data-dir={self._profile}", "about:blank"),
+            stderr=asyncio.subprocess.PIPE,
+            preexec_fn=end_with_parent,
         )
         try:
             where = await asyncio.wait_for(self._told_where(), 30)

@@ -23,6 +23,7 @@ import orjson
 from crds.v1.meta import ROUTES_LABEL
 from gateway.config import Settings
 from gateway.server import serve
+from sandbox.processes import end_with_parent
 from tests.support.fake_api import Answer, FakeApi, Watch, obj, object_list
 
 NAMESPACE = "xtrinode-gateway"
@@ -328,6 +329,7 @@ async def process(routes: FarRoutes, directory: Path, *flags: str) -> AsyncItera
             f"127.0.0.1:{management_port}",
             *flags,
             stderr=out,
+            preexec_fn=end_with_parent,
         )
     client = Client(port, management_port)
     try:

@@ -25,6 +25,7 @@ from typing import Any, Self
 import orjson
 
 from sandbox.kubelet.java import java_for
+from sandbox.processes import end_with_parent
 from tests.support.gateway_process import free_port
 
 _CATALOGS = ("tpch", "memory", "blackhole")
@@ -53,7 +54,9 @@ class RealTrino:
         environment = {"PATH": f"{java / 'bin'}:/usr/bin:/bin", "JAVA_HOME": str(java), "HOME": str(self._directory)}
         command = [str(self._home / "bin" / "launcher"), "run", "--etc-dir", str(self._directory / "etc")]
         with self.log.open("ab") as out:
-            self._process = subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, stdout=out, stderr=out, env=environment, preexec_fn=end_with_parent
+            )
         return self
 
     def until_ready(self) -> Self:
