@@ -119,7 +119,7 @@ def _templates(value: object, path: str) -> Iterator[FieldError]:
             yield from _templates(item, f"{path}[{index}]")
 
 
-def _config_lines(overlay: Overlay) -> dict[str, dict[str, str]]:
+def config_lines(overlay: Overlay) -> dict[str, dict[str, str]]:
     """Path -> the config.properties lines that stand there."""
     return {
         f"{PATH}.additionalConfigProperties": parse_properties(overlay.additional_config_properties),
@@ -129,7 +129,7 @@ def _config_lines(overlay: Overlay) -> dict[str, dict[str, str]]:
 
 
 def _lines(overlay: Overlay) -> Iterator[FieldError]:
-    for path, lines in _config_lines(overlay).items():
+    for path, lines in config_lines(overlay).items():
         for key in sorted(FIXED_KEYS & lines.keys()):
             instead = "use service.port" if key == "http-server.http.port" else "it is what makes the runtime one"
             yield FieldError(path, f"must not set {key}; {instead}", "Forbidden")
@@ -189,7 +189,7 @@ def _names(overlay: Overlay) -> Iterator[FieldError]:
 def _authentication(spec: XTrinodeSpec, overlay: Overlay) -> Iterator[FieldError]:
     places = {f"{PATH}.server.config.authenticationType": overlay.authentication_types}
     shared_secret = False
-    for path, lines in _config_lines(overlay).items():
+    for path, lines in config_lines(overlay).items():
         types = lines.get(AUTHENTICATION_TYPE, "")
         places[path] = tuple(item.strip().upper() for item in types.split(",") if item.strip())
         shared_secret = shared_secret or bool(lines.get(SHARED_SECRET, "").strip())

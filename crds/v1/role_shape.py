@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,7 @@ from crds.v1 import names, overlay, placement, trino_files
 from crds.v1.chart_config import HelmChartConfig
 from crds.v1.fields import ConfigMapMount, SecretMount
 from crds.v1.overlay import Overlay
+from crds.v1.quantity import parse_duration
 from crds.v1.runtime_shape import (
     CONFIG_ROOT,
     ConfigFile,
@@ -268,6 +270,16 @@ def _service_monitor(role: RoleName, chart: HelmChartConfig) -> ServiceMonitor |
     return ServiceMonitor(
         both.api_version,
         own.labels if own and own.labels is not None else both.labels,
-        (own.interval if own else None) or both.interval,
-        (own.scrape_timeout if own else None) or both.scrape_timeout,
+        prometheus_duration((own.interval if own else None) or both.interval),
+        prometheus_duration((own.scrape_timeout if own else None) or both.scrape_timeout),
     )
+
+
+_PROMETHEUS_DURATION = re.compile(r"([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?\Z", re.ASCII)
+
+
+def prometheus_duration(text: str | None) -> str | None:
+    """A duration as the Prometheus operator's CRD takes it: whole numbers, and no unit below a millisecond."""
+    if text is None or (text and _PROMETHEUS_DURATION.match(text)):
+        return text
+    return f"{max(int(parse_duration(text).total_seconds() * 1000), 1)}ms"

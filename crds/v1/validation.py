@@ -13,7 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from crds.v1 import catalog_rules, connectors, overlay, rule_subject, runtime_rules, scaling, trino_files
+from crds.v1 import (
+    catalog_rules,
+    connectors,
+    overlay,
+    overlay_rules,
+    rule_subject,
+    runtime_rules,
+    scaling,
+    trino_files,
+)
 from crds.v1 import xtrinodecatalog as kinds
 from crds.v1.meta import (
     ALLOW_BREAKING_UPDATE,
@@ -23,6 +32,7 @@ from crds.v1.meta import (
 )
 from crds.v1.overlay import parse_overlay, unknown
 from crds.v1.route_rules import selectors
+from crds.v1.secrets_policy import plaintext_secret
 from crds.v1.xtrinode import SIZES, XTrinode
 from crds.v1.xtrinodecatalog import XTrinodeCatalog
 
@@ -156,6 +166,13 @@ def _overlay_warnings(x: XTrinode) -> Iterator[str]:
             continue  # an error says so already
         advice = overlay.ADVICE.get(path)
         yield f"{path} is not used" + (f": {advice}" if advice else "; see the list of keys in the reference")
+    for path, lines in overlay_rules.config_lines(parsed).items():
+        for key, value in lines.items():
+            if "${" not in value and plaintext_secret(key, value):
+                yield (
+                    f"{path}: {key} is there for everybody who may read this object; write {key}=${{ENV:NAME}} and set "
+                    "NAME from a Secret in spec.helmChartConfig.env"
+                )
     server = parsed.server.autoscaling
     if server.enabled and not server.active:
         yield f"{overlay.PATH}.server.autoscaling has no target, so the number of workers stays fixed"

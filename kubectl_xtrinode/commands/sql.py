@@ -173,10 +173,20 @@ def _run(session: Any, statement: str, output: str) -> None:
         _cancel(cursor)
         raise
     except (trino.exceptions.TrinoConnectionError, trino.exceptions.HttpError, OSError) as error:
-        raise click.ClickException(f"no answer from the gateway: {error}; is --gateway right?") from error
+        raise click.ClickException(f"no answer from the gateway: {_reason(error)}; is --gateway right?") from error
     except BaseException:  # Ctrl-C, above all: nobody waits for the rows any more
         _cancel(cursor)
         raise
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said, under what libraries made of it."""
+    said, cause = str(error), error.__cause__ or error.__context__
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            said = cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return said
 
 
 def _rows(cursor: Any) -> Iterator[Sequence[Any]]:

@@ -16,6 +16,7 @@ from crds.v1 import properties
 from crds.v1.meta import InvalidObject, parse
 from crds.v1.presets import parse_presets
 from crds.v1.quantity import GIB, MIB, parse_trino_data_size
+from crds.v1.role_shape import prometheus_duration
 from crds.v1.shape import resolve
 from crds.v1.xtrinode import SIZES, XTrinode
 
@@ -574,3 +575,11 @@ def test_the_hash_is_of_everything_that_was_resolved():
     assert len(hashes | {plain.hash}) == len(changes) + 1
     assert all(len(text) == 16 for text in hashes)
     assert replace(plain, sources={"x": "y"}).fingerprint() == plain.hash
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [("30s", "30s"), ("1m30s", "1m30s"), ("1.5m", "90000ms"), ("+30s", "30000ms"), ("1us", "1ms"), (None, None)],
+)
+def test_a_scrape_interval_is_one_that_prometheus_reads(given, written):
+    assert prometheus_duration(given) == written

@@ -137,6 +137,10 @@ def test_a_quiet_edit_is_quiet():
         ),
         ({"valuesOverlay": {"image": {"tga": "1"}}}, "spec.valuesOverlay.image.tga is not used"),
         ({"keda": {"enabled": True}}, "no effect yet"),
+        (
+            {"valuesOverlay": {"additionalConfigProperties": ["internal-communication.shared-secret=hunter2"]}},
+            "write internal-communication.shared-secret=${ENV:NAME}",
+        ),
         ({"faultTolerantExecution": {}}, "own disk"),
         (
             {
@@ -156,6 +160,14 @@ def test_a_quiet_edit_is_quiet():
 )
 def test_what_has_no_effect_is_named(spec, word):
     assert any(word in warning for warning in warnings_for(make(**spec)))
+
+
+def test_a_secret_in_a_line_is_warned_of_without_being_repeated():
+    lines = ["internal-communication.shared-secret=hunter2", "http-server.authentication.type=PASSWORD"]
+    (warning,) = warnings_for(make(valuesOverlay={"additionalConfigProperties": lines}))
+    assert "hunter2" not in warning
+    good = ["internal-communication.shared-secret=${ENV:SHARED}"]
+    assert warnings_for(make(valuesOverlay={"additionalConfigProperties": good})) == []
 
 
 def test_a_denied_key_is_an_error_and_not_also_a_warning():

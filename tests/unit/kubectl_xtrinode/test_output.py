@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -143,3 +144,11 @@ def test_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.sql").write_bytes(b"\xff\xfe")
     with pytest.raises(click.UsageError, match="UTF-8"):
         list(_statements((), tmp_path / "x.sql"))
+
+
+def test_gateway_that_is_not_there_is_told_in_the_systems_words() -> None:
+    with socket.socket() as held:  # bound and not listening: connections are refused
+        held.bind(("127.0.0.1", 0))
+        session = _connect(f"http://127.0.0.1:{held.getsockname()[1]}", "team/a", "u", None, None, None)
+        with pytest.raises(click.ClickException, match="no answer from the gateway: Connection refused; is --gateway"):
+            _run(session, "SELECT 1", "table")
