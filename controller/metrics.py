@@ -18,7 +18,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from controller.kept import Declared
 from crds.v1.lifecycle import Phase
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _QUEUE_BUCKETS = (1e-4, 1e-3, 1e-2, 0.1, 0.5, 1, 5, 10, 30, 60, 300)
 _RECONCILE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _DRAIN_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600)

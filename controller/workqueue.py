@@ -56,12 +56,10 @@ class _Silent:
 class WorkQueue(Generic[K]):
     """Use from one event loop. `base_delay` and `max_delay` (seconds) bound the back-off of a failing key."""
 
-    def __init__(
-        self, *, base_delay: float = 0.005, max_delay: float = 300.0, listener: QueueListener | None = None
-    ) -> None:
+    def __init__(self, *, base_delay: float = 0.005, max_delay: float = 300.0) -> None:
         self._base_delay = base_delay
         self._max_delay = max_delay
-        self.listener: QueueListener = listener or _Silent()
+        self.listener: QueueListener = _Silent()
         self._loop = asyncio.get_running_loop()
         self._ready: deque[K] = deque()
         self._dirty: dict[K, float] = {}  # key -> when it was added
@@ -88,9 +86,6 @@ class WorkQueue(Generic[K]):
     def longest_running(self) -> float:
         """Seconds since the oldest key in work was handed out; 0 when none is."""
         return self._loop.time() - min(self._processing.values()) if self._processing else 0.0
-
-    def failures(self, key: K) -> int:
-        return self._failures.get(key, 0)
 
     def add(self, key: K) -> None:
         if self._closed or key in self._dirty:

@@ -37,11 +37,9 @@ if TYPE_CHECKING:
     from crds.client.leases import try_acquire as try_acquire
     from crds.client.resources import Resource as Resource
     from crds.client.resources import resource_for as resource_for
-    from crds.client.retry import RateLimit as RateLimit
     from crds.client.retry import RetryPolicy as RetryPolicy
     from crds.client.store import by_label as by_label
     from crds.client.store import by_namespace as by_namespace
-    from crds.client.store import by_owner_uid as by_owner_uid
     from crds.client.transport import KubeClient as KubeClient
     from crds.client.transport import ObjectList as ObjectList
     from crds.client.watch_stream import WatchEvent as WatchEvent
@@ -69,8 +67,8 @@ _HOMES = {
     "informer": ("Informer", "ShapedInformer"),
     "leases": ("Grant", "LeaderElector", "Timing", "release", "try_acquire"),
     "resources": ("Resource", "resource_for"),
-    "retry": ("RateLimit", "RetryPolicy"),
-    "store": ("by_label", "by_namespace", "by_owner_uid"),
+    "retry": ("RetryPolicy",),
+    "store": ("by_label", "by_namespace"),
     "transport": ("KubeClient", "ObjectList"),
     "watch_stream": ("WatchEvent",),
 }

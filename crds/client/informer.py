@@ -2,7 +2,7 @@
 
 Controller, gateway, webhook and the sandbox's kubelet read through it instead of asking the API server:
 
-    pods = Informer(client, PODS, namespace="team-a", indexers={"owner": by_owner_uid}, on_change=changed)
+    pods = Informer(client, PODS, namespace="team-a", indexers={"namespace": by_namespace}, on_change=changed)
     task = asyncio.create_task(pods.run())
     await pods.synced.wait()
 

@@ -191,8 +191,8 @@ class Election:
 class LeaderElector:
     """`await run()` in a task: it returns when leadership was lost, and gives it back when cancelled.
 
-    `acquired` and `lost` are events of the caller's loop, where the callbacks run too. `lost` tells of real loss
-    only, not of a stop. Before each write that only a leader may make, ask `is_leader`.
+    `acquired` and `lost` are events of the caller's loop. `lost` tells of real loss only, not of a stop. Before each
+    write that only a leader may make, ask `is_leader`.
 
     With `regains`, a leader that could not renew in time has `lapsed`, not lost: `acquired` is unset and `lapsed` set
     until it leads again. It must not write meanwhile, as somebody else may lead; when somebody did, it has lost.
@@ -206,17 +206,14 @@ class LeaderElector:
         identity: str,
         *,
         timing: Timing = Timing(),
-        on_started: Callable[[], None] | None = None,
-        on_lost: Callable[[], None] | None = None,
         regains: bool = False,
     ) -> None:
         self._regains = regains
         self.lapsed = asyncio.Event()
         self.acquired = asyncio.Event()
         self.lost = asyncio.Event()
-        self._own_client = client.clone(retry=ONCE, rate_limit=None, read_timeout=timing.renew)
+        self._own_client = client.clone(retry=ONCE, read_timeout=timing.renew)
         self._election = Election(self._own_client, name, namespace, identity, timing=timing)
-        self._on_started, self._on_lost = on_started, on_lost
         self._ran = False
 
     @property
@@ -263,7 +260,7 @@ class LeaderElector:
         finally:
             if ended.done():
                 renewer.join(1.0)  # it has nothing left to do
-        self._ended()
+        self.lost.set()
 
     async def _campaign(self, started: Callable[[], None], interrupted: Callable[[], None]) -> None:
         election = self._election
@@ -291,13 +288,6 @@ class LeaderElector:
     def _started(self) -> None:
         self.lapsed.clear()
         self.acquired.set()
-        if self._on_started is not None:
-            self._on_started()
-
-    def _ended(self) -> None:
-        self.lost.set()
-        if self._on_lost is not None:
-            self._on_lost()
 
 
 def _post(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:

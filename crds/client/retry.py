@@ -17,7 +17,6 @@ can tell a repeated create from a new one. 401 is handled apart (new token, once
 from __future__ import annotations
 
 import enum
-import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,29 +96,3 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     except OverflowError:
         return None
     return min(max(seconds, 0.0), _MAX_RETRY_AFTER)
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """A client-side limit in calls per second; `burst` calls may go at once."""
-
-    qps: float = 50.0
-    burst: int = 100
-
-
-class TokenBucket:
-    """Says how long each caller must wait; callers are served in the order in which they ask."""
-
-    def __init__(self, limit: RateLimit, now: float) -> None:
-        if not limit.qps > 0 or not math.isfinite(limit.qps) or limit.burst < 1:
-            raise ValueError(f"a rate limit needs qps > 0 and burst >= 1, not {limit}")
-        self._limit = limit
-        self._tokens = float(limit.burst)
-        self._at = now
-
-    def reserve(self, now: float) -> float:
-        """Take one token and return the seconds until it is there (0 when it is there now)."""
-        self._tokens = min(float(self._limit.burst), self._tokens + (now - self._at) * self._limit.qps)
-        self._at = now
-        self._tokens -= 1.0
-        return max(0.0, -self._tokens / self._limit.qps)

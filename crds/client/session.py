@@ -1,4 +1,4 @@
-"""One call on the wire, with credentials, retries, rate limit and metrics: the lower half of the transport.
+"""One call on the wire, with credentials, retries and metrics: the lower half of the transport.
 
 kr8s's own calls are not used. Under ten-way concurrency they reach 1/9 of the calls per second, they have no
 time-outs, retries, PUT or apply, and one 403 anywhere closes the HTTP session that all open watches
@@ -28,7 +28,7 @@ from multidict import CIMultiDict
 from crds.client.calls import Call
 from crds.client.credentials import Credentials, Impersonation
 from crds.client.errors import ApiError, Unauthorized, Unavailable, error_from_response
-from crds.client.retry import RateLimit, RetryPolicy, TokenBucket, parse_retry_after
+from crds.client.retry import RetryPolicy, parse_retry_after
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,6 @@ class Session:
         *,
         user_agent: str,
         policy: RetryPolicy,
-        rate_limit: RateLimit | None,
         on_call: OnCall | None,
         impersonate: Impersonation | None,
         connect_timeout: float = CONNECT_TIMEOUT,
@@ -91,7 +90,6 @@ class Session:
         self.credentials = credentials
         self._headers = [("User-Agent", user_agent), *(impersonate.headers() if impersonate else [])]
         self._policy = policy
-        self._bucket = TokenBucket(rate_limit, clock()) if rate_limit else None
         self._on_call = on_call
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
@@ -106,7 +104,6 @@ class Session:
         """The body of the answer, after as many attempts as `call.repeat` allows."""
         attempt, renewed = 1, False
         while True:
-            await self._admit()
             generation = self.credentials.generation
             answer = await self._once(call)
             if isinstance(answer, bytes):
@@ -144,7 +141,6 @@ class Session:
 
     async def _open(self, call: Call, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         """Reported once it is open: how long a stream lasts says nothing about the server."""
-        await self._admit()
         started = self._clock()
         code = 0
         try:
@@ -238,12 +234,6 @@ class Session:
     async def _renew(self, generation: int) -> bool:
         async with self._renewing:
             return await self.credentials.refresh(generation)
-
-    async def _admit(self) -> None:
-        if self._bucket is not None:
-            delay = self._bucket.reserve(self._clock())
-            if delay > 0:
-                await self._sleep(delay)
 
     def _report(self, call: Call, code: int, started: float) -> None:
         if self._on_call is None:

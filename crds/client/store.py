@@ -52,12 +52,6 @@ def by_namespace(obj: Object) -> Iterable[Hashable]:
     return (obj["metadata"].get("namespace") or "",)
 
 
-def by_owner_uid(obj: Object) -> Iterable[Hashable]:
-    """The uid of the controlling owner, if there is one."""
-    owners = obj["metadata"].get("ownerReferences") or ()
-    return tuple(owner["uid"] for owner in owners if owner.get("controller"))
-
-
 def by_label(label: str) -> Indexer:
     def index(obj: Object) -> Iterable[Hashable]:
         value = (obj["metadata"].get("labels") or {}).get(label)

@@ -42,7 +42,7 @@ from crds.client.calls import (
 from crds.client.credentials import Credentials, Impersonation, load
 from crds.client.errors import Gone, Malformed
 from crds.client.resources import PODS, Resource
-from crds.client.retry import RateLimit, Repeat, RetryPolicy
+from crds.client.retry import Repeat, RetryPolicy
 from crds.client.session import CONNECT_TIMEOUT, READ_TIMEOUT, OnCall, Session
 from crds.client.watch_stream import WatchDecoder, WatchEvent
 
@@ -72,7 +72,6 @@ class KubeClient:
         *,
         user_agent: str = "xtrinode",
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
-        rate_limit: RateLimit | None = None,
         on_call: OnCall | None = None,
         impersonate: Impersonation | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
@@ -83,7 +82,6 @@ class KubeClient:
         self._settings: dict[str, Any] = {
             "user_agent": user_agent,
             "retry": retry,
-            "rate_limit": rate_limit,
             "on_call": on_call,
             "impersonate": impersonate,
             "connect_timeout": connect_timeout,
@@ -94,7 +92,6 @@ class KubeClient:
             credentials,
             user_agent=user_agent,
             policy=retry,
-            rate_limit=rate_limit,
             on_call=on_call,
             impersonate=impersonate,
             connect_timeout=connect_timeout,
@@ -110,7 +107,6 @@ class KubeClient:
         *,
         user_agent: str = "xtrinode",
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
-        rate_limit: RateLimit | None = None,
         on_call: OnCall | None = None,
         impersonate: Impersonation | None = None,
     ) -> KubeClient:
@@ -122,7 +118,6 @@ class KubeClient:
             await load(kubeconfig, context),
             user_agent=user_agent,
             retry=retry,
-            rate_limit=rate_limit,
             on_call=on_call,
             impersonate=impersonate,
         )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crds.client.errors import ApiError, error_class
-from crds.client.retry import ONCE, RateLimit, Repeat, RetryPolicy, TokenBucket, backoff, parse_retry_after
+from crds.client.retry import ONCE, Repeat, RetryPolicy, backoff, parse_retry_after
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 POLICY = RetryPolicy(attempts=3, base=1.0, cap=8.0, patience=30.0)
@@ -98,15 +98,3 @@ def test_retry_after_as_a_date() -> None:
 def test_any_retry_after_is_bounded_or_nothing(text: str) -> None:
     seconds = parse_retry_after(text, NOW)
     assert seconds is None or 0 <= seconds <= 86400
-
-
-def test_the_bucket_lets_a_burst_go_and_then_paces() -> None:
-    bucket = TokenBucket(RateLimit(qps=10, burst=2), now=0.0)
-    assert [bucket.reserve(0.0) for _ in range(4)] == [0.0, 0.0, pytest.approx(0.1), pytest.approx(0.2)]
-    assert bucket.reserve(10.0) == 0.0
-
-
-def test_an_impossible_rate_is_refused() -> None:
-    for limit in (RateLimit(qps=0), RateLimit(qps=float("inf")), RateLimit(burst=0)):
-        with pytest.raises(ValueError, match="qps > 0"):
-            TokenBucket(limit, 0.0)

@@ -12,7 +12,6 @@ from crds.client.store import (
     Store,
     by_label,
     by_namespace,
-    by_owner_uid,
     key_of,
     metadata_alone,
     slim,
@@ -93,12 +92,6 @@ def test_an_index_that_nobody_declared_is_an_error() -> None:
     store: Whole = Store()
     with pytest.raises(KeyError):
         store.by_index("typo", "x")
-
-
-def test_only_the_controlling_owner_counts() -> None:
-    owners = [{"uid": "1"}, {"uid": "2", "controller": True}]
-    assert list(by_owner_uid(obj("a", "1", metadata={"ownerReferences": owners}))) == ["2"]
-    assert list(by_owner_uid(obj("a", "1"))) == []
 
 
 def test_an_indexer_that_fails_leaves_the_object_readable(caplog: pytest.LogCaptureFixture) -> None:

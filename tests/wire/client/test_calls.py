@@ -22,7 +22,6 @@ from crds.client import (
     KubeClient,
     Malformed,
     NotFound,
-    RateLimit,
     RetryPolicy,
     TooManyRequests,
     Unauthorized,
@@ -596,13 +595,3 @@ async def test_a_metrics_hook_that_fails_fails_no_call(api: FakeApi) -> None:
     api.on("GET", POD, Answer(json=obj("a", "1")))
     async with KubeClient(Credentials.fixed(api.url), on_call=on_call) as client:
         await client.get(PODS, "a", "ns")
-
-
-async def test_the_rate_limit_paces_what_goes_beyond_the_burst(api: FakeApi, pauses: Pauses) -> None:
-    api.on("GET", POD, Answer(json=obj("a", "1")))
-    limit = RateLimit(qps=0.001, burst=2)
-    async with KubeClient(Credentials.fixed(api.url), rate_limit=limit, sleep=pauses) as client:
-        for _ in range(3):
-            await client.get(PODS, "a", "ns")
-    assert len(pauses.asked) == 1
-    assert pauses.asked[0] == pytest.approx(1000.0, rel=0.01)
