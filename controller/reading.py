@@ -69,8 +69,14 @@ def read_pod(obj: Object) -> Pod:
         came_up=ready or any(_came_up(container) for container in status.get("containerStatuses") or ()),
         terminating=bool(metadata.get("deletionTimestamp")),
         trouble=_trouble(status, conditions),
-        started=_moment(status.get("startTime")),
+        started=_usable_since(status, conditions) if ready else _moment(status.get("startTime")),
     )
+
+
+def _usable_since(status: Mapping[str, Any], conditions: Mapping[Any, Mapping[str, Any]]) -> datetime | None:
+    """A server may take longer to start than it may be idle: nobody could use it before it was ready."""
+    moments = (_moment(status.get("startTime")), _moment(conditions["Ready"].get("lastTransitionTime")))
+    return max((moment for moment in moments if moment is not None), default=None)
 
 
 def _came_up(container: Mapping[str, Any]) -> bool:

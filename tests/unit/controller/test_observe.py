@@ -118,6 +118,16 @@ def test_whether_trino_has_come_up_is_more_than_whether_it_is_ready(status, came
     assert read_pod(pod(status)).came_up is came_up
 
 
+def test_a_pod_counts_as_used_from_when_it_was_ready_however_long_it_took():
+    def since(ready):
+        condition = {"type": "Ready", "status": ready, "lastTransitionTime": "2026-01-31T12:07:00Z"}
+        found = read_pod(pod({"startTime": "2026-01-31T12:00:00Z", "conditions": [condition]})).started
+        return found and found.minute
+
+    assert (since("True"), since("False")) == (7, 0)
+    assert read_pod(pod({"conditions": [{"type": "Ready", "status": "True"}]})).started is None
+
+
 def test_endpoints_are_read_across_slices_ready_ones_first():
     slices = [
         {
