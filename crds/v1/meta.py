@@ -204,6 +204,12 @@ _KINDS: dict[str, tuple[ErrorKind, str | None]] = {
     "missing": ("Required", "this field must be set"),
     "extra_forbidden": ("Invalid", "unknown field; check its spelling and its place"),
     "literal_error": ("NotSupported", None),
+    "int_type": ("Invalid", "must be a whole number"),
+    "bool_type": ("Invalid", "must be true or false"),
+    "string_type": ("Invalid", "must be a text; put it in quotes"),
+    "dict_type": ("Invalid", "must be an object, with keys and values"),
+    "model_type": ("Invalid", "must be an object, with keys and values"),
+    "tuple_type": ("Invalid", "must be a list"),
     "string_too_long": ("TooLong", None),
     "too_long": ("TooLong", None),
 }
@@ -226,9 +232,12 @@ def errors_in(cls: type[BaseModel], obj: Mapping[str, Any]) -> tuple[FieldError,
     return ()
 
 
+_PYDANTICS = re.compile(r"^(Input|String|Tuple|List|Dictionary) should")
+
+
 def _field_error(item: Any) -> FieldError:
     kind, words = _KINDS.get(item["type"], ("Invalid", None))
-    message = words or item["msg"].removeprefix("Value error, ")
+    message = words or _PYDANTICS.sub("must", item["msg"].removeprefix("Value error, "))
     value = item["input"]
     shown = value if isinstance(value, (str, int, float, bool)) and kind != "Required" else None
     if item["type"] == "extra_forbidden":

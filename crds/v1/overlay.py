@@ -39,15 +39,17 @@ class Part(BaseModel):
 Lines = tuple[str, ...]
 Objects = tuple[dict[str, Any], ...]
 Texts = dict[str, str]
+ImagePart = Annotated[str, Field(pattern=r"^\S*$")]
+PullPolicy = Literal["Always", "IfNotPresent", "Never"]
 PortNumber = Annotated[int, Field(ge=1, le=65_535)]
 
 
 class Image(Part):
-    registry: str = ""
-    repository: str = "trinodb/trino"
-    tag: str = ""
-    digest: str = ""
-    pull_policy: str = "IfNotPresent"
+    registry: ImagePart = ""
+    repository: ImagePart = "trinodb/trino"
+    tag: ImagePart = ""
+    digest: ImagePart = ""
+    pull_policy: PullPolicy = "IfNotPresent"
     use_repository_as_sole_image_reference: bool = False
 
 
@@ -137,8 +139,8 @@ class Kafka(Part):
 
 class JmxExporter(Part):
     enabled: bool = False
-    image: str = ""
-    pull_policy: str = "IfNotPresent"
+    image: ImagePart = ""
+    pull_policy: PullPolicy = "IfNotPresent"
     port: PortNumber = 5556
     config_properties: str = ""
     security_context: dict[str, Any] = Field(default_factory=dict)

@@ -42,6 +42,7 @@ def check(spec: XTrinodeSpec, overlay: Overlay) -> Iterator[FieldError]:
     yield from _denied(raw)
     yield from _exporters(overlay)
     yield from _options(overlay)
+    yield from _scaling(overlay)
     yield from _lines(overlay)
     yield from _files(overlay)
     yield from _names(overlay)
@@ -96,6 +97,17 @@ def _options(overlay: Overlay) -> Iterator[FieldError]:
                 yield FieldError(path, "must be one option; put each on a line of its own", "Invalid", option)
             elif text.startswith("-Xmx") and not memory.heap_option([text]):
                 yield FieldError(path, "must be a size alone, such as -Xmx4G", "Invalid", option)
+
+
+def _scaling(overlay: Overlay) -> Iterator[FieldError]:
+    scaler = overlay.server.autoscaling
+    if scaler.active and scaler.min_replicas > scaler.max_replicas:
+        message = f"must not be greater than maxReplicas ({scaler.max_replicas})"
+        yield FieldError(f"{PATH}.server.autoscaling.minReplicas", message, "Invalid", scaler.min_replicas)
+    for role in ("coordinator", "worker"):
+        budget = getattr(overlay, role).pod_disruption_budget
+        if budget.min_available is not None and budget.max_unavailable is not None:
+            yield FieldError(f"{PATH}.{role}.podDisruptionBudget", "set either minAvailable or maxUnavailable")
 
 
 def _present(raw: Mapping[str, object], path: str) -> bool:
@@ -174,9 +186,6 @@ def _names(overlay: Overlay) -> Iterator[FieldError]:
         yield FieldError(path, message, "Invalid", node["node.environment"])
     if "node.id" in node:
         yield FieldError(path, "must not set node.id; all nodes would have the same one", "Forbidden")
-    for index, variable in enumerate(overlay.env):
-        if not isinstance(variable.get("name"), str) or not variable["name"]:
-            yield FieldError(f"{PATH}.env[{index}].name", "a variable needs a name", "Required")
     if not _TRINO_DURATION.match(overlay.auth.refresh_period):
         message = "must be a number and one of ms, s, m, h, d, such as 5s"
         yield FieldError(f"{PATH}.auth.refreshPeriod", message, "Invalid", overlay.auth.refresh_period)

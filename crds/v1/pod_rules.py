@@ -1,4 +1,4 @@
-"""Rules about what goes into the pods beside Trino: files, mounts and init containers.
+"""Rules about what goes into the pods beside Trino: files, mounts, variables, ports, tolerations, init containers.
 
 What the types and the overlay let through one by one can still not live together in one pod, and a Deployment that
 the API server refuses is a runtime in phase Error. These rules say so while the author is looking.
@@ -7,12 +7,13 @@ the API server refuses is a runtime in phase Error. These rules say so while the
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from crds.v1 import pod_security
-from crds.v1.meta import FieldError, InvalidObject
-from crds.v1.overlay import PATH
+from crds.v1.meta import FieldError, InvalidObject, field_path
+from crds.v1.overlay import PATH, jmx_of
 from crds.v1.rule_subject import Errors, Rule, Subject
 from crds.v1.runtime_shape import CONFIG_ROOT
 from crds.v1.shape import ROLES, resolve
@@ -145,4 +146,80 @@ def _init_container(container: Mapping[str, object], path: str) -> Errors:
     yield from pod_security.port_errors(container.get("ports"), f"{path}.ports")
 
 
-RULES: tuple[Rule, ...] = (config_files_are_new, mounts_do_not_collide, init_containers_are_tame)
+def variables_are_said_once(at: Subject) -> Errors:
+    chart = at.spec.helm_chart_config
+    typed = [item.model_dump(by_alias=True, exclude_none=True) for item in chart.env] if chart else []
+    for path, variables in ((f"{PATH}.env", at.overlay.env), ("spec.helmChartConfig.env", typed)):
+        seen: set[str] = set()
+        for index, variable in enumerate(variables):
+            name = variable.get("name")
+            if not isinstance(name, str) or not name:
+                yield FieldError(f"{path}[{index}].name", "a variable needs a name", "Required")
+            elif name in seen:
+                yield FieldError(f"{path}[{index}].name", "is set twice; keep one of them", "Duplicate", name)
+            else:
+                seen.add(name)
+            if variable.get("value") and variable.get("valueFrom"):
+                yield FieldError(f"{path}[{index}].valueFrom", "cannot be combined with value", "Forbidden")
+
+
+def tolerations_make_sense(at: Subject) -> Errors:
+    both = at.spec.placement
+    blocks = {"spec.placement": both, **{f"spec.placement.{role}": getattr(both, role) for role in ROLES if both}}
+    for path, block in blocks.items():
+        for index, taint in enumerate((block.tolerations or ()) if block else ()):
+            field = f"{path}.tolerations[{index}]"
+            if taint.operator == "Exists" and taint.value:
+                yield FieldError(f"{field}.value", "must be empty with operator Exists", "Invalid", taint.value)
+            if taint.operator != "Exists" and not taint.key:
+                yield FieldError(f"{field}.key", "set the taint's key, or operator: Exists for all of them", "Required")
+            if taint.toleration_seconds is not None and taint.effect != "NoExecute":
+                yield FieldError(f"{field}.tolerationSeconds", "needs effect: NoExecute", "Invalid")
+
+
+_PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?\Z")
+
+
+def ports_do_not_collide(at: Subject) -> Errors:
+    """Containers of a pod share its ports."""
+    found: dict[str, FieldError] = {}
+    for role in ROLES:
+        taken: dict[int, str] = {}
+        for field, port in _ports(at, role):
+            other = taken.setdefault(port, field)
+            if other != field:
+                found.setdefault(field, FieldError(field, f"is also {other}", "Duplicate", port))
+    yield from found.values()
+    for role in ROLES:
+        for key, exposed in getattr(at.overlay, role).additional_exposed_ports.items():
+            if not _PORT_NAME.match(exposed.name or key):
+                field = field_path(["spec", "valuesOverlay", role, "additionalExposedPorts", key])
+                message = "must be 1 to 15 lower-case letters, digits and dashes"
+                yield FieldError(field, message, "Invalid", exposed.name or key)
+
+
+def _ports(at: Subject, role: RoleName) -> Iterator[tuple[str, int]]:
+    """Ports that somebody listens on. (An exposed port is a door to one of these, or to one that a line opens.)"""
+    yield f"{PATH}.service.port", at.overlay.service.port
+    typed = at.spec.keda.jmx_exporter if at.spec.keda else None
+    try:
+        jmx = jmx_of(at.overlay.jmx, role)
+    except InvalidObject:
+        return  # the reason is named by another rule
+    if jmx.enabled or jmx.exporter.enabled or (typed and typed.enabled):
+        yield f"{PATH}.jmx.registryPort", jmx.registry_port
+        yield f"{PATH}.jmx.serverPort", jmx.server_port
+    if typed and typed.enabled:
+        yield "spec.keda.jmxExporter.port", typed.port
+    elif jmx.exporter.enabled:
+        yield f"{PATH}.jmx.exporter.port", jmx.exporter.port
+
+
+RULES: tuple[Rule, ...] = (
+    config_files_are_new,
+    mounts_do_not_collide,
+    init_containers_are_tame,
+    variables_are_said_once,
+    tolerations_make_sense,
+    ports_do_not_collide,
+)

@@ -116,6 +116,27 @@ def test_errors_read_like_the_api_servers():
     assert str(FieldError("spec.a", "no", "Forbidden", 3)) == "spec.a: Forbidden: no"
 
 
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"size": "xxl"}, "must be 'xs', 's', 'm', 'l' or 'xl'"),
+        ({"size": "s", "maxWorkers": "3"}, "must be a whole number"),
+        ({"size": "s", "minWorkers": -1}, "must be greater than or equal to 0"),
+        ({"size": "s", "suspended": "yes"}, "must be true or false"),
+        ({"size": "s", "keda": []}, "must be an object, with keys and values"),
+        ({"size": "s", "valuesOverlay": [1]}, "must be an object, with keys and values"),
+        ({"size": "s", "customConfigMaps": "a"}, "must be a list"),
+        ({"size": "s", "resourceGroupsProfile": 3}, "must be a text; put it in quotes"),
+        ({"size": "s", "routing": {"hostname": ""}}, "must have at least 1 character"),
+    ],
+)
+def test_an_error_speaks_of_what_to_write_and_not_of_our_types(spec, message):
+    with pytest.raises(InvalidObject) as caught:
+        parse(XTrinode, {"spec": spec})
+    (error,) = caught.value.errors
+    assert error.message == message
+
+
 def test_a_shown_value_is_written_as_json():
     assert str(FieldError("spec.a", "no", "Invalid", "x")) == 'spec.a: Invalid value: "x": no'
     assert str(FieldError("spec.a", "no", "Invalid", True)) == "spec.a: Invalid value: true: no"

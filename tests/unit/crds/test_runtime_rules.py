@@ -184,6 +184,37 @@ WRONG = [
     (overlay(commonLabels={"a b": "x"}), f"{OVERLAY}.commonLabels[a b]"),
     (overlay(worker={"labels": {"a": "no spaces"}}), f"{OVERLAY}.worker.labels.a"),
     (overlay(env=[{"value": "x"}]), f"{OVERLAY}.env[0].name"),
+    (overlay(env=[{"name": "A"}, {"name": "A"}]), f"{OVERLAY}.env[1].name"),
+    (chart(env=[{"name": "A", "value": "x"}, {"name": "A"}]), "spec.helmChartConfig.env[1].name"),
+    (
+        chart(env=[{"name": "A", "value": "x", "valueFrom": {"fieldRef": {"fieldPath": "a"}}}]),
+        "spec.helmChartConfig.env[0].valueFrom",
+    ),
+    (
+        {"placement": {"tolerations": [{"operator": "Exists", "value": "x"}]}},
+        "spec.placement.tolerations[0].value",
+    ),
+    ({"placement": {"worker": {"tolerations": [{"value": "x"}]}}}, "spec.placement.worker.tolerations[0].key"),
+    (
+        {"placement": {"tolerations": [{"key": "a", "operator": "Exists", "tolerationSeconds": 5}]}},
+        "spec.placement.tolerations[0].tolerationSeconds",
+    ),
+    ({"keda": {"jmxExporter": {"enabled": True, "port": 8080}}}, "spec.keda.jmxExporter.port"),
+    (overlay(jmx={"enabled": True, "serverPort": 9080}), f"{OVERLAY}.jmx.serverPort"),
+    (
+        overlay(worker={"additionalExposedPorts": {"B C": {"port": 1}}}),
+        f"{OVERLAY}.worker.additionalExposedPorts[B C]",
+    ),
+    (overlay(image={"pullPolicy": "always"}), f"{OVERLAY}.image.pullPolicy"),
+    (overlay(image={"tag": "4 80"}), f"{OVERLAY}.image.tag"),
+    (
+        overlay(server={"autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 3}}),
+        f"{OVERLAY}.server.autoscaling.minReplicas",
+    ),
+    (
+        overlay(worker={"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}}),
+        f"{OVERLAY}.worker.podDisruptionBudget",
+    ),
     (overlay(auth={"groups": "g:a", "refreshPeriod": "5"}), f"{OVERLAY}.auth.refreshPeriod"),
     (
         {"resources": {"worker": {"requests": {"CPU": 1}, "limits": {"memory": "4Gi"}}}},
@@ -338,6 +369,11 @@ FINE = [
     overlay(worker={"additionalJVMConfig": ["-Xmx4G", "-Dx=a b"]}),
     overlay(commonLabels={"team": 7}),
     overlay(securityContext={"runAsUser": 1001, "seccompProfile": {"type": "RuntimeDefault"}}),
+    {"placement": {"tolerations": [{"operator": "Exists"}, {"key": "a", "value": "b", "effect": "NoSchedule"}]}},
+    overlay(
+        jmx={"enabled": True, "exporter": {"enabled": True}}, worker={"additionalExposedPorts": {"a": {"port": 1}}}
+    ),
+    {**overlay(env=[{"name": "A", "value": "x"}]), **chart(env=[{"name": "A", "value": "y"}])},
     overlay(unknown=1),
     overlay(service={"type": "ClusterIP"}),
     overlay(server={"workers": 3}),
