@@ -131,6 +131,9 @@ def _frozen_data(obj: Object, old: Object | None) -> list[Cause]:
     return found + [causes.forbidden(key, "field is immutable when `immutable` is set") for key in changed]
 
 
+_MOST_DATA: Final = 1 << 20  # bytes
+
+
 def _data_keys(obj: Object, old: Object | None) -> list[Cause]:
     found = _frozen_data(obj, old)
     keys = [*(obj.get("data") or ()), *(obj.get("binaryData") or ())]
@@ -141,6 +144,9 @@ def _data_keys(obj: Object, old: Object | None) -> list[Cause]:
                 "(e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
             )
             found.append(causes.invalid(f"data[{key}]", key, detail))
+    held = [*(obj.get("data") or {}).items(), *(obj.get("binaryData") or {}).items()]
+    if sum(len(key) + len(value) for key, value in held) > _MOST_DATA:
+        found.append(causes.too_long("[]" if obj.get("kind") == "ConfigMap" else "data", _MOST_DATA))
     if obj.get("kind") == "ConfigMap":
         twice = (obj.get("data") or {}).keys() & (obj.get("binaryData") or {}).keys()
         found += [
@@ -239,7 +245,8 @@ def _stateful_set_check(obj: Object, old: Object | None) -> list[Cause]:
     update = (obj.get("spec") or {}).get("updateStrategy") or {}
     found = _workload(obj, old)
     if old is not None and _unchangeable(obj) != _unchangeable(old):
-        allowed = ", ".join(f"'{name}'" for name in _MUTABLE_SET_FIELDS)
+        *names, last = (f"'{name}'" for name in _MUTABLE_SET_FIELDS)
+        allowed = f"{', '.join(names)} and {last}"
         detail = f"updates to statefulset spec for fields other than {allowed} are forbidden"
         found = [each for each in found if each.field != "spec.selector"]
         return [*found, causes.forbidden("spec", detail)]

@@ -17,6 +17,11 @@ from sandbox.kube.resources import Kind, Registry
 
 Object = dict[str, Any]
 
+# kubectl asks for OpenAPI v2, in protobuf, about groups that v3 does not have: a document that says nothing (format,
+# title, version) lets it find out by itself that nobody serves the kind.
+V2_TYPE: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+EMPTY_V2: Final = b"\x0a\x032.0\x12\x0f\x0a\x07sandbox\x12\x041.35"
+
 _PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "get": ("pretty",),
     "list": ("labelSelector", "fieldSelector", "limit", "continue", "resourceVersion", "watch", "timeoutSeconds"),

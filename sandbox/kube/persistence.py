@@ -11,6 +11,7 @@ Lines are `crc32 json`, in files that only their owner may read. It knows nothin
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import zlib
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ import orjson
 from sandbox.kube.store import Change, GroupResource, Object, Store
 from sandbox.kube.tls import write_private
 
+_log = logging.getLogger("sandbox.kube")
 FORMAT: Final = 1
 SNAPSHOT_AFTER: Final = 8 << 20  # bytes of journal, at least; more when the snapshot itself is larger
 
@@ -95,6 +97,9 @@ class Persistence:
             if self._store is not None:
                 self._store.journal = None
                 self.snapshot()
+        except OSError as error:
+            # Nothing is lost: the journal has every change since the snapshot before.
+            _log.warning("no last snapshot in %s: %s", self._snapshot_file, error)
         finally:
             if self._journal >= 0:
                 os.close(self._journal)

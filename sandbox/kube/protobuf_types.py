@@ -16,6 +16,7 @@ KINDS: Final = {
     "authorization.k8s.io/v1": "SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview "
     "LocalSubjectAccessReview",
     "autoscaling/v1": "Scale",
+    "autoscaling/v2": "HorizontalPodAutoscaler",
     "coordination.k8s.io/v1": "Lease",
     "policy/v1": "Eviction PodDisruptionBudget",
     "rbac.authorization.k8s.io/v1": "Role ClusterRole RoleBinding ClusterRoleBinding",
@@ -83,6 +84,13 @@ Lease 1:metadata:ObjectMeta 2:spec:LeaseSpec
 LeaseSpec 1:holderIdentity:s 2:leaseDurationSeconds:i* 3:acquireTime:MicroTime 4:renewTime:MicroTime
  5:leaseTransitions:i* 6:strategy:s 7:preferredHolder:s
 Eviction 1:metadata:ObjectMeta 2:deleteOptions:DeleteOptions
+HorizontalPodAutoscaler 1:metadata:ObjectMeta 2:spec:HorizontalPodAutoscalerSpec 3:status:-
+HorizontalPodAutoscalerSpec 1:scaleTargetRef:CrossVersionObjectReference 2:minReplicas:i* 3:maxReplicas:i
+ 4:metrics:[MetricSpec]
+CrossVersionObjectReference 1:kind:s 2:name:s 3:apiVersion:s
+MetricSpec 1:type:s 4:resource:ResourceMetricSource
+ResourceMetricSource 1:name:s 2:target:MetricTarget
+MetricTarget 1:type:s 2:value:Quantity 3:averageValue:Quantity 4:averageUtilization:i*
 PodDisruptionBudget 1:metadata:ObjectMeta 2:spec:PodDisruptionBudgetSpec 3:status:-
 PodDisruptionBudgetSpec 1:minAvailable:IntOrString 2:selector:LabelSelector 3:maxUnavailable:IntOrString
  4:unhealthyPodEvictionPolicy:s

@@ -17,7 +17,7 @@ import aiohttp
 import orjson
 from aiohttp import web
 
-from sandbox.kube import authn, bodies, errors, paths, pod_endpoints, rbac, reviews, scaling
+from sandbox.kube import authn, bodies, errors, openapi, paths, pod_endpoints, rbac, reviews, scaling
 from sandbox.kube.authn import Authenticator
 from sandbox.kube.call import Call, DeleteOptions
 from sandbox.kube.calls import read_call
@@ -320,6 +320,8 @@ class Service:
             return _json_reply(_version())
         if path == "/":
             return _json_reply({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]})
+        if path == "/openapi/v2":
+            return web.Response(body=openapi.EMPTY_V2, content_type=openapi.V2_TYPE)
         if path == "/openapi/v3":
             return _reply(self._openapi.index())
         if path.startswith("/openapi/v3/"):
@@ -353,11 +355,17 @@ def _version() -> Object:
 async def _body(request: web.BaseRequest) -> tuple[bytes, str]:
     if (request.content_length or 0) > LARGEST_BODY:
         raise _too_large()
-    body = await request.read() if request.can_read_body else b""
-    if len(body) > LARGEST_BODY:
-        raise _too_large()
+    body = bytearray()
+    try:
+        # Piece by piece: a chunked body does not say how large it will be.
+        async for piece in request.content.iter_any():
+            body += piece
+            if len(body) > LARGEST_BODY:
+                raise _too_large()
+    except (aiohttp.ClientPayloadError, aiohttp.http_exceptions.HttpProcessingError, web.RequestPayloadError) as error:
+        raise errors.bad_request(f"the body of the request cannot be read: {error}") from error
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return body, content_type
+    return bytes(body), content_type
 
 
 def _too_large() -> StatusError:

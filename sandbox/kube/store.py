@@ -289,7 +289,10 @@ class Store:
         entry.obj["metadata"]["resourceVersion"] = str(revision)
         change = Change(revision, kind, resource, entry, previous)
         if self.journal is not None:
-            self.journal(change)
+            try:
+                self.journal(change)
+            except OSError as error:
+                raise errors.internal(f"the change was not kept: {error}: make room and try again") from error
         self._revision = revision
         table = self._table(resource)
         self._place(table, change)

@@ -179,6 +179,10 @@ class TestCreate:
         assert kubectl("get", "cm", "c", "-o", "jsonpath={.data.a}").stdout == "1"
         assert kubectl("get", "secret", "s", "-o", "jsonpath={.data.p}").stdout == "eA=="
 
+    def test_a_kind_that_nobody_serves(self, kubectl: Kubectl) -> None:
+        refused = kubectl("create", "-f", "-", stdin=MAP.replace("v1", "nope.io/v1"), check=False)
+        assert 'no matches for kind "ConfigMap" in version "nope.io/v1"' in refused.stderr
+
     def test_twice_is_refused(self, kubectl: Kubectl) -> None:
         kubectl("create", "-f", "-", stdin=MAP)
         refused = kubectl("create", "-f", "-", stdin=MAP, check=False)

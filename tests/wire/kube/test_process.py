@@ -1,4 +1,4 @@
-"""`python -m sandbox.kube` as a process: its one line, clean stops, clear refusals, and kill -9.
+"""`python -m sandbox.kube` as a process: its one line, clean stops, clear refusals, a full disk, and kill -9.
 
 Plan: SIGTERM is exit 0; a taken port and a second server on the same data are one line and exit 1; what was answered is
 there after kill -9, with the same address of the kubeconfig, credentials and growing versions.
@@ -6,6 +6,7 @@ there after kill -9, with the same address of the kubeconfig, credentials and gr
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import subprocess
@@ -77,6 +78,21 @@ async def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
         assert all(there[obj["metadata"]["name"]] == {"apiVersion": "v1", "kind": "ConfigMap", **obj} for obj in made)
         _, newer = await ask(tmp_path, "POST", MAPS, {"metadata": {"name": "after"}})
         assert int(newer["metadata"]["resourceVersion"]) > int(made[-1]["metadata"]["resourceVersion"])
+
+
+async def test_a_full_disk_refuses_changes_and_loses_none(tmp_path: Path) -> None:
+    with running(tmp_path) as (process, _):
+        assert (await ask(tmp_path, "POST", MAPS, {"metadata": {"name": "before"}}))[0] == 201
+        room = (tmp_path / "journal").stat().st_size + 50
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        status, refusal = await ask(tmp_path, "POST", MAPS, {"metadata": {"name": "full"}})
+        assert status == 500 and "the change was not kept" in refusal["message"]
+        assert (await ask(tmp_path, "GET", f"{MAPS}/full"))[0] == 404
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    with running(tmp_path):
+        assert (await ask(tmp_path, "GET", f"{MAPS}/before"))[0] == 200
+        assert (await ask(tmp_path, "POST", MAPS, {"metadata": {"name": "full"}}))[0] == 201
 
 
 def refused(*arguments: str) -> str:

@@ -151,7 +151,7 @@ def test_a_change_that_cannot_be_journalled_did_not_happen() -> None:
 
     store = Store(journal=refuse)
     before = store.revision
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StatusError, match="not kept: disk full"):
         create(store, "a")
     assert store.get(MAPS, "n", "a") is None and store.revision == before
 

@@ -230,7 +230,8 @@ async def test_a_custom_resource_definition_takes_its_objects_along(cluster):
     }
     await cluster.verbs.create(cluster.call("customresourcedefinitions", "create", group=CRDS.group), crd)
     cluster.custom.serve(cluster.store.get(CRDS, "", "widgets.test.io").obj)
-    await cluster.verbs.create(cluster.call("widgets", "create", group="test.io"), {"metadata": {"name": "w"}})
+    widget = {"apiVersion": "test.io/v1", "kind": "Widget", "metadata": {"name": "w"}}
+    await cluster.verbs.create(cluster.call("widgets", "create", group="test.io"), widget)
     call = cluster.call("customresourcedefinitions", "delete", "widgets.test.io", group=CRDS.group)
     await cluster.verbs.delete(call, DeleteOptions())
     await cluster.until(lambda: cluster.store.get(CRDS, "", "widgets.test.io") is None)
