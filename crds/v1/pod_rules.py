@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from crds.v1 import pod_security
+from crds.v1.chart_config import CoordinatorChartConfig, WorkerChartConfig
 from crds.v1.meta import FieldError, InvalidObject, field_path
 from crds.v1.overlay import PATH, jmx_of
 from crds.v1.rule_subject import Errors, Rule, Subject
@@ -25,30 +26,34 @@ _RESERVED_NAMES = frozenset({"exchange-manager.properties", "catalog"})
 
 
 def config_files_are_new(at: Subject) -> Errors:
-    chart = at.spec.helm_chart_config
-    if chart is None or not any(block and block.additional_config_files for block in (chart.coordinator, chart.worker)):
+    blocks = _blocks(at.runtime)
+    if not any(block.additional_config_files for block in blocks.values()):
         return
-    for role in ROLES:
-        block = getattr(chart, role)
-        generated = _RESERVED_NAMES | _generated(at.runtime, role)
-        for name in block.additional_config_files if block else ():
-            if name in generated:
+    generated = _generated(at.runtime)
+    for role, block in blocks.items():
+        for name in block.additional_config_files:
+            if name in _RESERVED_NAMES or name in generated[role]:
                 path = f"spec.helmChartConfig.{role}.additionalConfigFiles[{name}]"
                 yield FieldError(path, "is generated; use the fields that make it, or the overlay's lines", "Forbidden")
 
 
-def _generated(runtime: XTrinode, role: RoleName) -> set[str]:
-    """Names in /etc/trino that a runtime has without its additional files."""
+def _blocks(runtime: XTrinode) -> dict[str, CoordinatorChartConfig | WorkerChartConfig]:
+    """Role -> what helmChartConfig says about it alone."""
     chart = runtime.spec.helm_chart_config
-    own = getattr(chart, role) if chart else None
-    if chart is not None and own is not None:
-        chart = chart.model_copy(update={role: own.model_copy(update={"additional_config_files": {}})})
-    bare = runtime.model_copy(update={"spec": runtime.spec.model_copy(update={"helm_chart_config": chart})})
+    found = {"coordinator": chart.coordinator, "worker": chart.worker} if chart else {}
+    return {role: block for role, block in found.items() if block is not None}
+
+
+def _generated(runtime: XTrinode) -> dict[str, set[str]]:
+    """Role -> names in /etc/trino that a runtime has without its additional files."""
+    chart = runtime.spec.helm_chart_config
+    bare = {role: block.model_copy(update={"additional_config_files": {}}) for role, block in _blocks(runtime).items()}
+    spec = runtime.spec.model_copy(update={"helm_chart_config": chart.model_copy(update=bare) if chart else None})
     try:
-        files = getattr(resolve(bare), role).files
+        shape = resolve(runtime.model_copy(update={"spec": spec}))
     except (InvalidObject, ValueError):
-        return set()  # the reason is named by another rule
-    return {file.path.partition("/")[0] for file in files}
+        return {role: set() for role in ROLES}  # the reason is named by another rule
+    return {role: {file.path.partition("/")[0] for file in getattr(shape, role).files} for role in ROLES}
 
 
 #: Where Trino's own files are. Nothing may lie on one of these, nor on a directory above them.

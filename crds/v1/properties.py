@@ -17,7 +17,14 @@ _READ = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 _KEY_END = re.compile(r"(?<!\\)(?:\\\\)*[=:\s]")
 
 
+#: What needs no escape, as nearly everything does not.
+_PLAIN_KEY = re.compile(r"[-A-Za-z0-9._]*\Z")
+_PLAIN_VALUE = re.compile(r"([!-\[\]-~][ -\[\]-~]*)?\Z")
+
+
 def _escape(text: str, *, key: bool) -> str:
+    if (_PLAIN_KEY if key else _PLAIN_VALUE).match(text):
+        return text
     out = []
     for index, char in enumerate(text):
         if char == "\\":
