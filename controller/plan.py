@@ -226,7 +226,8 @@ class _Look:
         shown = shown_phase(self.x)
         if status["phase"] not in (shown, wanted_phase(shown, report.situation)):
             self.timers.append(_NEXT_STEP)
-        announcements = list(_announce(self.x, status, report))
+        silent = self._is_about_to_be_ready(state, report)
+        announcements = [] if silent else list(_announce(self.x, status, report))
         if self.command is not None:
             asked = "Resume" if self.command is Command.RESUME else "Suspend"
             announcements.insert(0, Announcement(f"{asked}Requested", f"asked to {self.command.value}"))
@@ -236,7 +237,7 @@ class _Look:
         return Plan(
             actions=tuple(actions),
             route=route_entry(self.x, self.shape, state),
-            status=status,
+            status=None if silent else status,
             announcements=tuple(announcements),
             requeue_after=min(self.timers, default=None),
             ask=self.ask,
@@ -406,7 +407,7 @@ class _Look:
             lacking = ", ".join(self.selection.unpublished)
             return Situation.ABSENT, Reason.RUNTIME_NOT_READY, f"waiting for the ConfigMap of catalog {lacking}"
         waits = list(self._waits())
-        if not waits and state is RouteState.RUNNING and self.observed.published is not RouteState.RUNNING:
+        if not waits and self._awaits_route(state):
             problem = self.observed.route_problem
             waits.append("for the gateway's route" + (f": {problem}" if problem else ""))
         if waits:
@@ -414,6 +415,15 @@ class _Look:
             told = f"waiting {', '.join(waits)}" + (f": {'; '.join(troubles)}" if troubles else "")
             return Situation.STARTING, Reason.RUNTIME_NOT_READY, told
         return Situation.READY, Reason.ALL_COMPONENTS_READY, "coordinator, workers and route are ready"
+
+    def _awaits_route(self, state: RouteState) -> bool:
+        return state is RouteState.RUNNING and self.observed.published is not RouteState.RUNNING
+
+    def _is_about_to_be_ready(self, state: RouteState, report: Report) -> bool:
+        """Whether its route, which is being written, is all that is missing. Its writer causes a look when it is done
+        and when it cannot do it: until then there is nothing to tell that would be true for longer than that."""
+        route_alone = self._awaits_route(state) and not self.observed.route_problem and not any(self._waits())
+        return route_alone and report.situation is Situation.STARTING
 
     def _waits(self) -> Iterable[str]:
         """What is missing until the current revision serves."""

@@ -109,9 +109,14 @@ def test_a_new_runtime_is_pending_while_nothing_can_be_made_then_reconciling_the
 
 def test_ready_is_never_said_before_the_route_is_published():
     x = runtime()
-    planned = look(x, replace(running(x), published=RouteState.RESUMING))
+    observed = replace(running(x), published=RouteState.RESUMING)
+    planned = look(x, observed)
     assert planned.route.backend.state is RouteState.RUNNING
-    assert condition(planned, "Ready")[0] == "False"
+    assert planned.status is None  # what was said before stays, for the moment that the write takes
+    stuck = look(x, replace(observed, route_problem="namespace x does not exist"))
+    assert condition(stuck, "Ready")[0] == "False"
+    assert condition(stuck, "GatewayReady") == ("False", "GatewayRegistrationFailed")
+    assert stuck.status["message"] == "waiting for the gateway's route: namespace x does not exist"
 
 
 def test_somebody_elses_scaling_of_a_fixed_number_is_put_right():
