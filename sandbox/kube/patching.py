@@ -54,12 +54,22 @@ def json_patch(live: Any, body: bytes) -> Any:
         )
     try:
         for operation in operations:
+            if _tests_for_nothing(operation, live):
+                continue
             live = jsonpatch.JsonPatch([_as_upsert(operation, live)]).apply(live, in_place=True)
         return live
     except jsonpatch.JsonPatchTestFailed as error:
         raise _unprocessable(f"testing path failed: {_where(operations, error)}") from error
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, LookupError) as error:
         raise _unprocessable(_reason(operations, error)) from error
+
+
+def _tests_for_nothing(operation: dict[str, Any], live: Any) -> bool:
+    """Whether it is a `test` for null that holds: on the real server what is not there is null, too."""
+    path = operation.get("path")
+    if operation.get("op") != "test" or operation.get("value", ...) is not None or not isinstance(path, str):
+        return False
+    return jsonpatch.JsonPointer(path).resolve(live, None) is None
 
 
 def _as_upsert(operation: dict[str, Any], live: Any) -> dict[str, Any]:

@@ -80,6 +80,8 @@ CASES: list[tuple[str, str, Any, str]] = [
     ("PATCH", f"{MAPS}/it", b"{}", "application/json-patch+json"),
     ("PATCH", f"{MAPS}/it", [{"op": "remove", "path": "/data/nope"}], "application/json-patch+json"),
     ("PATCH", f"{MAPS}/it", [{"op": "test", "path": "/data/x", "value": "9"}], "application/json-patch+json"),
+    ("PATCH", f"{MAPS}/it", [{"op": "test", "path": "/data/nope", "value": None}], "application/json-patch+json"),
+    ("PATCH", f"{MAPS}/it", [{"op": "test", "path": "/data/x", "value": None}], "application/json-patch+json"),
     ("PATCH", f"{MAPS}/it", {"metadata": {"name": "other"}}, MERGE),
     ("PATCH", f"{MAPS}/it", {"metadata": {"resourceVersion": "1"}}, MERGE),
     ("PATCH", f"{MAPS}/it", {"metadata": {"labels": {"a": "x y"}}}, MERGE),

@@ -147,7 +147,7 @@ def test_a_change_that_cannot_be_written_did_not_happen(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(os, "write", full_disk)
-        with pytest.raises(StatusError, match="not kept: .*No space left"):
+        with pytest.raises(StatusError, match=r"not kept: .*No space left"):
             put(store, "b")
         monkeypatch.undo()
         assert set(contents(store)) == {"a"}
