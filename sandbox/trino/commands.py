@@ -7,15 +7,15 @@ remember (schema, session properties, prepared statements, transactions) goes ou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlglot import exp
 
 from sandbox.trino import statements
-from sandbox.trino.dialect import qualified
-from sandbox.trino.engine import Column, Connection, Engine, Handle, Outcome
+from sandbox.trino.dialect import Translation, qualified
 from sandbox.trino.errors import QueryFailure, located
+from sandbox.trino.execution import Column, Connection, Handle, Outcome
 from sandbox.trino.session import Session, SessionChanges
 from sandbox.trino.session_properties import SYSTEM, check_session_property
 from sandbox.trino.token_cursor import Name
@@ -29,10 +29,29 @@ def _texts(*names: str) -> list[Column]:
     return [Column(name, VARCHAR) for name in names]
 
 
+class Planner(Protocol):
+    """What a command needs of the engine that runs it; the engine knows the commands, not they it."""
+
+    @property
+    def kill_query(self) -> Callable[[str, str | None], None]: ...
+
+    def catalogs(self, connection: Connection) -> Catalogs: ...
+
+    def begin(self, user: str) -> str: ...
+
+    def finish(self, identifier: str, *, commit: bool) -> None: ...
+
+    def translate(self, sql: str, tree: exp.Expression, session: Session, connection: Connection) -> Translation: ...
+
+    def described(self, sql: str, translation: Translation, connection: Connection) -> tuple[list[Column], str]: ...
+
+    def guarded(self, sql: str, translation: Translation | None, action: Callable[[], Any]) -> Any: ...
+
+
 class Commands:
     """One statement's execution."""
 
-    def __init__(self, engine: Engine, session: Session, handle: Handle, connection: Connection) -> None:
+    def __init__(self, engine: Planner, session: Session, handle: Handle, connection: Connection) -> None:
         self._engine = engine
         self._session = session
         self._handle = handle

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from sandbox.trino.configuration import ServerConfiguration
 from sandbox.trino.errors import QueryFailure
-from sandbox.trino.session import Session, SessionChanges
+from sandbox.trino.execution import Column, Connection, Handle, Outcome
+from sandbox.trino.session import Session
 from sandbox.trino.tpch_cache import TpchCache
-from sandbox.trino.trino_types import BIGINT, ENGINE_PRECISION, TrinoType, parse_type
+from sandbox.trino.trino_types import BIGINT
 from sandbox.trino.units import parse_duration
 
 if TYPE_CHECKING:
@@ -32,59 +33,12 @@ if TYPE_CHECKING:
 _BATCH = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A result column; `zone` overrides the session's for values with a time zone."""
-
-    name: str
-    type: TrinoType
-    zone: str | None = None
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a statement gives back. `batches` is read in the same thread, lazily."""
-
-    columns: list[Column] | None = None
-    batches: Iterator[Sequence[Sequence[Any]]] = field(default_factory=lambda: iter(()))
-    update_type: str | None = None
-    update_count: int | None = None
-    changes: SessionChanges = field(default_factory=SessionChanges)
-
-
-class Handle(Protocol):
-    """The query, as its execution sees it."""
-
-    def entered(self, state: str) -> None: ...
-
-    def interrupt_with(self, interrupt: Callable[[], None] | None) -> None: ...
-
-    def wait(self, seconds: float) -> None:
-        """Sleeps; raises when the query is cancelled meanwhile."""
-        ...
-
-
 @dataclass(slots=True)
 class _OpenTransaction:
     connection: Any
     user: str
     aborted: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-class Connection:
-    """One DuckDB connection with Trino's settings; also the storage that metadata reads."""
-
-    def __init__(self, engine: Engine, raw: Any) -> None:
-        self._engine = engine
-        self.raw = raw
-
-    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = self.raw.execute(sql, list(parameters)).fetchall()
-        return found
-
-    def tpch_file(self, table: str) -> str:
-        return self._engine.tpch_file(table)
 
 
 class Engine:
@@ -194,7 +148,7 @@ class Engine:
             raw = self._connect(session.zone.key)
             handle.interrupt_with(raw.interrupt)
             try:
-                yield self._run(sql, session, handle, Connection(self, raw))
+                yield self._run(sql, session, handle, Connection(raw, self.tpch_file))
             finally:
                 handle.interrupt_with(None)
                 raw.close()
@@ -208,7 +162,7 @@ class Engine:
                 )
             handle.interrupt_with(transaction.connection.interrupt)
             try:
-                yield self._run(sql, session, handle, Connection(self, transaction.connection))
+                yield self._run(sql, session, handle, Connection(transaction.connection, self.tpch_file))
             except QueryFailure:
                 transaction.aborted = True
                 raise
@@ -315,8 +269,3 @@ def _running(handle: Handle, pause: float) -> None:
 
 def _ends_transaction(sql: str) -> bool:
     return sql.split(None, 1)[0].upper() in ("ROLLBACK", "COMMIT") if sql.strip() else False
-
-
-def engine_type(text: str) -> TrinoType:
-    """A DuckDB type name; its timestamps have six digits."""
-    return parse_type(text, precision=ENGINE_PRECISION)

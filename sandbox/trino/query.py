@@ -25,7 +25,8 @@ from sandbox.trino.time_zones import time_zone
 from sandbox.trino.tokens import QueuedTokens, ResultTokens
 
 if TYPE_CHECKING:
-    from sandbox.trino.engine import Column, Engine
+    from sandbox.trino.engine import Engine
+    from sandbox.trino.execution import Column
 
 STATES = (
     "QUEUED", "WAITING_FOR_RESOURCES", "DISPATCHING", "PLANNING", "STARTING", "RUNNING", "FINISHING", "FINISHED",

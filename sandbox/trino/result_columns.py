@@ -7,7 +7,7 @@ statement where a value must be converted inside the engine (intervals, which Py
 from __future__ import annotations
 
 from sandbox.trino.dialect import Output, Translation, output_name
-from sandbox.trino.engine import Column, engine_type
+from sandbox.trino.execution import Column, engine_type
 from sandbox.trino.trino_types import TrinoType
 
 _MONTHS = TrinoType("interval year to month")
