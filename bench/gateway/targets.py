@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_PAGES = ("page64k", "page1m", "page4m")
+_PAGES = ("page64k", "page1m", "page4m", "chunked1m")
 _BUILDS = ("pure", "compiled", "express")
 _FLAT_BYTES = 12 * 2**20
 

@@ -96,6 +96,7 @@ WORKLOADS = (
     Workload("page64k", 32, _PAGE % "page64k", "result pages of 64 KiB"),
     Workload("page1m", 16, _PAGE % "page1m", "result pages of 1 MiB"),
     Workload("page4m", 8, _PAGE % "page4m", "result pages of 4 MiB"),
+    Workload("chunked1m", 16, _PAGE % "chunked1m", "result pages of 1 MiB in chunks of 32 KiB, as Trino sends them"),
     Workload("conns1000", 1000, _POLLS, "small polls over 1,000 connections"),
 )
 
@@ -150,6 +151,10 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=4096; root {directory};
     location ~ ^/v1/statement/executing/[^/]+/[^/]+/(page[0-9a-z]+)$ {{ try_files /$1 =404; }}
+    location ~ ^/v1/statement/executing/[^/]+/[^/]+/chunked1m$ {{
+      # What may be replaced has no length that is known beforehand; nothing is.
+      try_files /page1m =404; sendfile off; output_buffers 4 32k; sub_filter_types *; sub_filter "\n" "\n";
+    }}
     location ~ ^/v1/statement/executing/[^/]+/[^/]+/packed$ {{
       try_files /packed =404; sendfile off; add_header Content-Encoding gzip;
     }}

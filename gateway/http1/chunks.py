@@ -41,6 +41,18 @@ class ChunkScanner:
     def done(self) -> bool:
         return self._state == _DONE
 
+    @property
+    def place(self) -> int:
+        """Payload bytes left of the chunk that has begun, 0 where a size line begins, -1 anywhere else."""
+        state = self._state
+        return self._left if state == _DATA else 0 if state == _LINE and not self._tail else -1
+
+    def moved(self, place: int, payload: int) -> None:
+        """Somebody else has followed a piece of the body, from `place` to here; it announced so much payload."""
+        self._left = place
+        self._state = _DATA if place else _LINE
+        self.payload += payload
+
     def resumed(self, payload: bytes) -> bytes:
         """All payload passed so far as one chunk, and what must precede the bytes still to come.
 

@@ -12,6 +12,9 @@ page that says that more follow, or that nobody has to read. Such a request neve
 different, the lane hands the request over to the `Client` and `Upstream` protocols as if they had forwarded it
 themselves, and they go on from there: the lane has no errors, time-outs or refusals of its own.
 
+Of large pages, which `Upstream` relays, the pieces in the middle go from socket to socket without becoming Python
+objects, as long as the client takes them and nobody looks for anything in them.
+
 What the lane counts is in C integers; `settle` adds it to the counters that metrics read. Not thread-safe; owned by
 one event loop.
 """
@@ -34,6 +37,7 @@ from gateway.http1.response import HEADS
 from gateway.proxy.counters import BUCKETS
 from gateway.proxy.pages import PREFIX_BYTES, STATES
 from gateway.proxy.segments import MARK
+from gateway.proxy.upstream import CHUNKED, LENGTH
 from gateway.routing.circuit import State
 
 cdef extern from * nogil:
@@ -88,6 +92,8 @@ cdef enum:
     LINE_BYTES = 2048  # of a request line that the lane takes
     BLOCK_BYTES = 32768  # of a header block that the lane takes
     HEAD_BYTES = 1024  # of a response head that the lane takes
+    PIECE_BYTES = 4096  # of a body: smaller pieces are nobody's bulk
+    CHUNK_DIGITS = 8  # of a chunk's size: more are somebody else's business
     KEPT_IDLE = 4096  # of blocks that an idle connection keeps
     HEADS_KEPT = 16  # of these, by each lane, where they are found again at once
     VERDICTS = 4096  # response heads that are remembered
@@ -103,6 +109,8 @@ cdef Py_ssize_t _PREFIX = PREFIX_BYTES
 cdef dict _STATES = {state: state for state in STATES}
 cdef dict _HEADS = HEADS
 cdef object _CLOSED = State.CLOSED
+cdef int _LENGTH = LENGTH
+cdef int _CHUNKED = CHUNKED
 
 # What a byte of a request target may be: printable, no space, no `#`.
 cdef char _TARGET[256]
@@ -156,6 +164,49 @@ cdef Py_ssize_t _poll_line(const char *text, Py_ssize_t size, Py_ssize_t *id_at)
     if size - pos < 11 or memcmp(text + pos, b" HTTP/1.1\r\n", 11) != 0:
         return 0
     return pos + 11
+
+
+cdef Py_ssize_t _chunks(const char *text, Py_ssize_t size, Py_ssize_t left, Py_ssize_t *payload) noexcept:
+    """Follow a piece of a chunked body from where `left` bytes of a chunk are to come, or a size line when 0: the same
+    for the piece's end, or -1 when it ends elsewhere, is the body's last, or is in any other way unusual."""
+    cdef Py_ssize_t pos = 0, length
+    cdef int _digit
+    cdef char byte
+    payload[0] = 0
+    while True:
+        if left:
+            if size - pos < left:
+                return left - (size - pos)
+            pos += left
+            if size - pos < 2 or text[pos] != 13 or text[pos + 1] != 10:
+                return -1
+            pos += 2
+        if pos == size:
+            return 0
+        length = 0
+        for _digit in range(CHUNK_DIGITS):
+            if pos == size:
+                return -1
+            byte = text[pos]
+            if 48 <= byte <= 57:
+                length = length * 16 + byte - 48
+            elif 97 <= (byte | 32) <= 102:
+                length = length * 16 + (byte | 32) - 87
+            else:
+                break
+            pos += 1
+        if length == 0 or size - pos < 2 or text[pos] != 13 or text[pos + 1] != 10:
+            return -1
+        pos += 2
+        left = length
+        payload[0] += length
+
+
+def follow_chunks(bytes piece, Py_ssize_t left):
+    """What `Express` makes of a piece of a chunked body: the place at its end and the payload that it announces."""
+    cdef Py_ssize_t payload = 0
+    place = _chunks(PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece), left, &payload)
+    return place, payload
 
 
 cdef bytes _page_state(const char *text, Py_ssize_t size, bytes last):
@@ -512,6 +563,7 @@ cdef class Express:
     cdef public bint open  # the lane takes requests
     cdef readonly long long taken  # requests that it took since the beginning,
     cdef readonly long long handed_over  # and of these that it did not see the end of
+    cdef readonly long long passed_on  # pieces of large bodies that went from socket to socket
     cdef long long requests, bytes_in, bytes_out, upstream_bytes_in, upstream_bytes_out
     cdef long long latency[LATENCIES]
     cdef double latency_sum
@@ -647,9 +699,47 @@ cdef class Express:
                 self.hand_over(upstream.other)
         if size <= 0:
             upstream.over(error)
-        else:
+        elif size < PIECE_BYTES or not self.pass_on(upstream, size):
             upstream.protocol.data_received(PyBytes_FromStringAndSize(self.buffer, size))
         return size < READ_BYTES
+
+    cdef bint pass_on(self, Connection upstream, Py_ssize_t size) except -1:
+        """Pass on a piece from the middle of a body, if that is all there is to do; what `Upstream._pass` does."""
+        cdef Py_ssize_t place, payload = 0, sent
+        cdef Connection client
+        protocol = upstream.protocol
+        if protocol.prefix is not None or protocol.watch is not None or protocol.held is not None:
+            return False
+        receiver = protocol.client
+        if receiver is None or type(receiver.transport) is not Connection:
+            return False
+        client = <Connection>receiver.transport
+        if client.out_size or client.closing:
+            return False
+        phase = protocol.phase
+        if phase == _LENGTH:
+            place = <Py_ssize_t>protocol.left - size
+            if place <= 0:
+                return False
+            protocol.left = place
+        elif phase == _CHUNKED:
+            chunks = protocol.chunks
+            place = chunks.place
+            if place >= 0:
+                place = _chunks(self.buffer, size, place, &payload)
+            if place < 0:
+                return False
+            chunks.moved(place, payload)
+        else:
+            return False
+        receiver.moved += 1
+        self.passed_on += 1
+        self.upstream_bytes_in += size
+        self.bytes_out += size
+        sent = client.push(self.buffer, size)
+        if 0 <= sent < size:
+            client.keep(PyBytes_FromStringAndSize(self.buffer + sent, size - sent), 0)
+        return True
 
     # -- the lane ----------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.http1.chunks import MORE, ChunkScanner
 from gateway.proxy.listening import express_built
 from gateway.proxy.settings import ProxySettings
 from gateway.routing.model import Outcome, RouteTable
@@ -35,6 +36,8 @@ from tests.support.gateway_wire import GET, POST, chunked, page, reply, status_o
 
 if not express_built():
     pytest.skip("the compiled transports are not built; type tools/test-compiled", allow_module_level=True)
+
+from gateway.proxy.express import Express, follow_chunks
 
 SETTINGS = ProxySettings(response_timeout=1.0, upstream_body_timeout=1.0)
 
@@ -63,6 +66,11 @@ async def scene(compiled: bool = True) -> AsyncIterator[tuple[Gateway, Far]]:
         yield gateway, far
 
 
+def lane_of(gateway: Gateway) -> Express:
+    assert gateway.proxy.express is not None
+    return gateway.proxy.express
+
+
 def play(scenario: Any) -> Any:
     async def bounded() -> Any:
         async with asyncio.timeout(30):
@@ -86,10 +94,10 @@ async def in_the_lane(
     """A client whose poll is in the lane, and where to write its answer."""
     reader, writer = await gateway.connect()
     await polls(far, reader, writer, 4)
-    before = gateway.proxy.express.taken
+    before = lane_of(gateway).taken
     writer.write(POLL_GET)
     _, answer = await far.heads.get()
-    assert gateway.proxy.express.taken == before + 1
+    assert lane_of(gateway).taken == before + 1
     return reader, writer, answer
 
 
@@ -98,7 +106,7 @@ def test_polls_take_the_lane_once_their_headers_are_known() -> None:
         async with scene() as (gateway, far):
             reader, writer = await gateway.connect()
             await polls(far, reader, writer, 10)
-            lane = gateway.proxy.express
+            lane = lane_of(gateway)
             assert lane.taken == 8
             assert lane.handed_over <= 1  # the first answer's head was not known yet
             gateway.proxy.settle(gateway.proxy.clock())
@@ -125,7 +133,7 @@ def test_nothing_but_polls_takes_it(request_: bytes) -> None:
                 _, answer = await far.heads.get()
                 answer.write(PAGE)
                 assert await read_plain(reader) == PAGE
-            assert gateway.proxy.express.taken == 0
+            assert lane_of(gateway).taken == 0
             await closed(writer)
 
     play(scenario)
@@ -252,7 +260,7 @@ async def transcript(compiled: bool, visits: list[list[tuple[str, str]]]) -> tup
             await closed(writer)
             while gateway.proxy.clients:
                 await asyncio.sleep(0)
-        taken = gateway.proxy.express.taken if compiled else 0
+        taken = lane_of(gateway).taken if compiled else 0
         return seen, books(gateway), taken
 
 
@@ -301,7 +309,7 @@ def test_a_slow_answer_leaves_the_lane_and_meets_its_time_out() -> None:
         async with scene() as (gateway, far):
             reader, writer, _ = await in_the_lane(gateway, far)
             assert status_of(await read_any(reader)) == 504
-            assert gateway.proxy.express.handed_over >= 1
+            assert lane_of(gateway).handed_over >= 1
             assert gateway.proxy.counters.timeouts == {"response_head": 1}
             await closed(writer)
 
@@ -488,3 +496,118 @@ def test_without_descriptors_nobody_is_accepted_until_there_are_some() -> None:
             await closed(writer)
 
     play(scenario)
+
+
+# -- large bodies ------------------------------------------------------------------------------------------------------
+
+_SIZE_LINES = (b"%x\r\n", b"%X\r\n", b"000%x\r\n", b"%x;ext=1\r\n")
+_bodies = st.lists(
+    st.tuples(st.integers(1, 90_000), st.sampled_from(_SIZE_LINES[:1] * 4 + _SIZE_LINES)), min_size=1, max_size=12
+)
+_cuts = st.lists(st.integers(1, 120_000), min_size=1, max_size=8)
+
+
+def large(chunked_: bool, sizes: list[tuple[int, bytes]]) -> bytes:
+    """A page of a running query whose rows have these sizes."""
+    head = b'{"id":"20261120_101010_00001_abcde","nextUri":"http://h/n","columns":[],"data":["'
+    rows = [head, *(bytes([97 + number % 26]) * size for number, (size, _) in enumerate(sizes)), b'"]}']
+    if not chunked_:
+        body = b"".join(rows)
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    lines = [_SIZE_LINES[0], *(line for _, line in sizes), _SIZE_LINES[0]]
+    pieces = [line % len(row) + row + b"\r\n" for line, row in zip(lines, rows, strict=True)]
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"".join(pieces) + b"0\r\n\r\n"
+
+
+async def delivered(compiled: bool, response: bytes, cuts: list[int], slow: bool) -> tuple[bytes, Any, int]:
+    """What a client gets of a response that is written in such pieces; the books; pieces that went straight on."""
+    async with scene(compiled) as (gateway, far):
+        reader, writer = await gateway.connect()
+        writer.write(POLL_GET)
+        _, answer = await far.heads.get()
+
+        async def say() -> None:
+            at = 0
+            while at < len(response):
+                for cut in cuts:
+                    answer.write(response[at : at + cut])
+                    at += cut
+                    await answer.drain()
+                    await asyncio.sleep(0)
+
+        saying = asyncio.create_task(say())
+        if slow:
+            await asyncio.sleep(0.02)
+        got = await reader.readexactly(len(response))
+        await saying
+        await polls(far, reader, writer, 1)  # both connections are in step
+        await closed(writer)
+        while gateway.proxy.clients:
+            await asyncio.sleep(0)
+    return got, books(gateway), lane_of(gateway).passed_on if compiled else 0
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.booleans(), _bodies, _cuts, st.booleans())
+def test_large_bodies_arrive_as_they_were_sent(
+    chunked_: bool, sizes: list[tuple[int, bytes]], cuts: list[int], slow: bool
+) -> None:
+    response = large(chunked_, sizes)
+    without, plain_books, _ = play(lambda: delivered(False, response, cuts, slow))
+    straight, books_of_it, _ = play(lambda: delivered(True, response, cuts, slow))
+    assert straight == without == response
+    assert books_of_it == plain_books
+
+
+@pytest.mark.parametrize("chunked_", [False, True])
+def test_the_middle_of_a_large_body_goes_from_socket_to_socket(chunked_: bool) -> None:
+    response = large(chunked_, [(32_768, b"%x\r\n")] * 32)
+    got, _, passed_on = play(lambda: delivered(True, response, [32_776], False))
+    assert got == response
+    assert passed_on >= 8
+
+
+def test_a_client_that_does_not_read_holds_a_large_body_up() -> None:
+    response = large(True, [(32_768, b"%x\r\n")] * 1024)
+
+    async def scenario() -> None:
+        async with scene() as (gateway, far):
+            reader, writer = await gateway.connect()
+            writer.write(POLL_GET)
+            _, answer = await far.heads.get()
+            answer.write(response)
+            held_up = gateway.proxy.counters
+            before = -1
+            while before != held_up.upstream_bytes_in or before <= 0:  # until nothing moves any more
+                before = held_up.upstream_bytes_in
+                await asyncio.sleep(0.15)
+                gateway.proxy.settle(gateway.proxy.clock())
+            assert held_up.upstream_bytes_in < len(response) / 2
+            assert await reader.readexactly(len(response)) == response
+            await closed(writer)
+
+    play(scenario)
+
+
+_pieces = st.one_of(
+    st.binary(max_size=60),
+    st.lists(
+        st.sampled_from([b"5\r\nhello\r\n", b"5", b"\r\n", b"hello", b"0\r\n\r\n", b"a\r\n0123456789\r\n", b";x\r\n"])
+    ).map(b"".join),
+)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(_pieces, st.integers(0, 20))
+def test_chunks_are_followed_as_the_scanner_follows_them(piece: bytes, left: int) -> None:
+    scanner = ChunkScanner(1024, 1024)
+    if left:
+        scanner.feed(b"%x\r\n" % left, 0)
+    assert scanner.place == left
+    announced = scanner.payload
+    place, payload = follow_chunks(piece, left)
+    end = scanner.feed(piece, 0)
+    if place >= 0:
+        assert (end, scanner.place, scanner.payload - announced) == (MORE, place, payload)
+    elif end == MORE and scanner.place > 0:
+        assert re.search(rb";|[0-9a-fA-F]{9}", piece), "only what is unusual is left to the scanner"
