@@ -373,6 +373,8 @@ class Client(RequestReader):
         self.unread = None
         if polled == self.unread_id or body is None or target is None:
             return
+        if self.unread_id not in self.router.activity.queries:
+            return  # it has ended since, over another connection: an old page must not bring it back
         page = read_page(body, False, PACKED[0], True)
         if page is not None:
             self.router.query_seen(target, self.unread_id, page.state, page.done, now)

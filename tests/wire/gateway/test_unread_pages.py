@@ -123,3 +123,26 @@ def test_large_pages_are_not_kept() -> None:
     talk.poll(reply(body, b"Content-Encoding: gzip"))
     (client,) = talk.bench.clients
     assert client.unread is None
+
+
+@pytest.mark.parametrize("when", ["swept", "gone", "busy"])
+def test_a_query_that_ended_on_another_connection_is_not_found_alive_again(when: str) -> None:
+    """Pools and proxies poll one query over many connections: a page of before its end may still be unread then."""
+    talk = Talk()
+    talk.poll(packed("RUNNING"))
+    talk.poll(packed("RUNNING"))  # stays unread
+    other = talk.bench.client()
+    other.send(POLL_GET)
+    talk.upstream.take()
+    talk.bench.time += 1.0
+    talk.upstream.send(LAST)
+    assert other.take() == LAST
+    assert talk.live == {}
+    if when == "swept":
+        talk.bench.pass_time(2)
+    elif when == "gone":
+        talk.client.reset()
+    else:
+        talk.client.send(GET)
+        talk.upstream.send(OK)
+    assert talk.live == {}
