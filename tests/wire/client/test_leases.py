@@ -26,7 +26,7 @@ class LeaseServer:
         self.lease: dict[str, Any] | None = None
         self.down = False
         self.version = 0
-        for method, path in (("GET", PATH), ("PUT", PATH), ("POST", COLLECTION)):
+        for method, path in (("GET", PATH), ("PUT", PATH), ("DELETE", PATH), ("POST", COLLECTION)):
             api.on(method, path, self.answer)
 
     def answer(self, seen: Seen) -> Answer:
@@ -35,6 +35,13 @@ class LeaseServer:
         if seen.method == "GET":
             return Answer(json=self.lease) if self.lease else refusal(404, "NotFound")
         sent = seen.json
+        if seen.method == "DELETE":
+            if self.lease is None:
+                return refusal(404, "NotFound")
+            if any(self.lease["metadata"][field] != value for field, value in sent["preconditions"].items()):
+                return refusal(409, "Conflict")
+            self.lease = None
+            return Answer(json={"kind": "Status", "status": "Success"})
         if seen.method == "POST" and self.lease is not None:
             return refusal(409, "AlreadyExists")
         if seen.method == "PUT":
@@ -51,6 +58,7 @@ class LeaseServer:
             "metadata": {
                 "name": "gate",
                 "namespace": "sys",
+                "uid": "lease-1",
                 "resourceVersion": str(self.version),
                 "annotations": annotations,
                 "labels": labels,
@@ -413,6 +421,7 @@ async def test_the_same_holder_gets_it_again(client: KubeClient, server: LeaseSe
 async def test_a_gate_given_back_is_free(client: KubeClient, server: LeaseServer, clock: Clock) -> None:
     grant = await acquire(client, clock, "a")
     assert await release(client, grant)
+    assert server.lease is None, "nothing of it stays"
     assert (await acquire(client, clock, "b")).acquired
     assert not await release(client, grant)
     assert server.spec["holderIdentity"] == "b"
