@@ -89,14 +89,6 @@ class QueryState(StrEnum):
     FAILED = "FAILED"
 
 
-DONE_STATES = frozenset({QueryState.FINISHED, QueryState.FAILED})
-
-
-def is_live(state: str) -> bool:
-    """Whether a query in this state still needs its coordinator. An unknown state counts as live."""
-    return state not in DONE_STATES
-
-
 _ID = r"[0-9]{8}_[0-9]{6}_[0-9]{5}_[a-z0-9]{5}"
 _QUERY_ID = re.compile(_ID)
 # An id ends at the end of its path segment, so that a longer name that merely begins like one is none.

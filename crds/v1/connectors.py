@@ -10,7 +10,7 @@ Which catalogs a runtime gets is decided by `selects`; which of them may live to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -376,22 +376,3 @@ def selects(selector: LabelSelector | None, catalog: XTrinodeCatalog) -> bool:
         if not holds[term.operator]:
             return False
     return True
-
-
-def assemble(catalogs: Iterable[XTrinodeCatalog]) -> tuple[tuple[CatalogProperties, ...], tuple[str, ...]]:
-    """Render the catalogs of one runtime. Of two with the same SQL name the one whose object name sorts
-    first stays; each that had to be left out is named with the reason."""
-    kept: dict[str, CatalogProperties] = {}
-    owners: dict[str, str] = {}
-    problems = []
-    for catalog in sorted(catalogs, key=lambda item: item.metadata.name):
-        rendered = render_catalog(catalog)
-        if rendered.name in kept:
-            problems.append(
-                f"catalog {catalog.metadata.name} is left out: {owners[rendered.name]} already has the name "
-                f"{rendered.name} in SQL; set spec.catalogName on one of them"
-            )
-            continue
-        kept[rendered.name] = rendered
-        owners[rendered.name] = catalog.metadata.name
-    return tuple(kept[name] for name in sorted(kept)), tuple(problems)

@@ -7,7 +7,7 @@ mean for pods in `shape`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -399,7 +399,3 @@ class XTrinode(Model):
     def key(self) -> str:
         """`namespace/name`."""
         return self.metadata.key
-
-    def spec_dict(self) -> dict[str, Any]:
-        """The spec as it was written, without what was not set."""
-        return self.spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)

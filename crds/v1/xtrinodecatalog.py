@@ -7,7 +7,7 @@ a block generates and which are therefore not free.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -367,7 +367,3 @@ class XTrinodeCatalog(Model):
     def selection_labels(self) -> dict[str, str]:
         """What a runtime's catalogSelector is matched against."""
         return {**self.metadata.labels, **self.spec.labels}
-
-    def spec_dict(self) -> dict[str, Any]:
-        """The spec as it was written, without what was not set."""
-        return self.spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)

@@ -8,7 +8,7 @@ from controller.actions import Delete, EndQueries, PatchOwner
 from controller.observed import Observed
 from controller.plan import plan
 from crds.v1.lifecycle import RouteState
-from crds.v1.meta import FINALIZER
+from crds.v1.meta import FINALIZER, to_dict
 from tests.support.runtimes import BUSY, IDLE, NOW, RULES, child, running, runtime
 
 
@@ -21,7 +21,7 @@ def doomed(**spec):
 
 
 def serving(x, **changes):
-    alive = runtime(x.spec_dict())
+    alive = runtime(to_dict(x.spec))
     return running(alive, children=(child("Service", "trino-analytics"),), **changes)
 
 

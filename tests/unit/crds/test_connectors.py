@@ -11,7 +11,6 @@ from crds.v1.connectors import (
     CONNECTORS as RENDERERS,
 )
 from crds.v1.connectors import (
-    assemble,
     builtin_catalogs,
     render_catalog,
     selects,
@@ -158,15 +157,6 @@ def test_catalogs_are_selected_by_both_kinds_of_labels(selector, selected):
     )
     wanted = None if selector is None else parse(LabelSelector, selector)
     assert selects(wanted, catalog) is selected
-
-
-def test_of_two_catalogs_with_one_name_the_first_stays_and_the_other_is_named():
-    catalogs = [make({"tpcds": {}}, "trino-catalog-x"), make({"tpch": {}}, "x"), make({"jmx": {}}, "a")]
-    kept, problems = assemble(catalogs)
-    assert [(item.name, item.connector) for item in kept] == [("a", "jmx"), ("x", "tpcds")]
-    assert len(problems) == 1
-    assert "catalog x is left out" in problems[0]
-    assert assemble(reversed(catalogs)) == (kept, problems)
 
 
 def test_the_built_in_catalogs_are_trinos_examples():

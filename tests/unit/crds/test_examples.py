@@ -11,7 +11,7 @@ import yaml
 
 from crds.v1.connectors import render_catalog
 from crds.v1.defaulting import default_xtrinode
-from crds.v1.meta import parse
+from crds.v1.meta import parse, to_dict
 from crds.v1.references import references
 from crds.v1.routes import Backend, RuntimeRoute, fold
 from crds.v1.shape import resolve
@@ -59,14 +59,14 @@ def test_manifests_that_users_bring_along_work_unchanged():
     first, second = (
         parse(XTrinode, yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text())) for name in ("runtime-a", "analytics")
     )
-    assert first.spec_dict() == {
+    assert to_dict(first.spec) == {
         "size": "s",
         "minWorkers": 0,
         "maxWorkers": 2,
         "suspended": False,
         "routing": {"header": "X-Trino-XTrinode=team-a/runtime-a"},
     }
-    assert second.spec_dict() == {
+    assert to_dict(second.spec) == {
         "size": "m",
         "minWorkers": 0,
         "maxWorkers": 8,

@@ -64,12 +64,6 @@ def test_a_coordinator_id_has_five_letters(text, fits):
     assert trino.is_coordinator_id(text) is fits
 
 
-def test_an_unknown_state_counts_as_live():
-    assert trino.is_live("RUNNING")
-    assert trino.is_live("SOMETHING_NEW")
-    assert not trino.is_live("FAILED")
-
-
 def test_an_error_has_what_clients_read():
     error = query_error(trino.QUERY_QUEUE_FULL, "too many")
     assert (error["errorCode"], error["errorName"], error["errorType"]) == (
