@@ -373,7 +373,7 @@ class Client(RequestReader):
         self.unread = None
         if polled == self.unread_id or body is None or target is None:
             return
-        if self.unread_id not in self.router.activity.queries:
+        if not self.router.is_live(self.unread_id):
             return  # it has ended since, over another connection: an old page must not bring it back
         page = read_page(body, False, PACKED[0], True)
         if page is not None:

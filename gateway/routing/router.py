@@ -156,6 +156,10 @@ class Router:
         """A page of `query_id` passes that would take work to read; whether nobody has to."""
         return self.activity.passed(target, query_id, now)
 
+    def is_live(self, query_id: bytes) -> bool:
+        """Whether `query_id` is counted here, and has not been seen to end."""
+        return query_id in self.activity.queries
+
     def pin(self, token: bytes, target: Target, now: float) -> None:
         """Requests that carry `token` (transaction id, OAuth2 exchange, segment) belong to `target`."""
         self._now = now
